@@ -1,0 +1,1 @@
+"""The gate process: a lean mitmproxy master, its certificate authority, its resolver, its PAC file."""

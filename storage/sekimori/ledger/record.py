@@ -1,0 +1,131 @@
+"""What is written of one exchange: an ``Intent`` before it is forwarded, an ``Outcome`` when it ends.
+
+Both are appended to the spool by a gate worker, which can't read them back; the archivist opens
+them and moves them to the database. A refusal is an ``Intent`` whose ``decision`` is not ``allow``
+and has no ``Outcome``.
+
+Encoded as MessagePack (``encode``/``decode``): bodies are bytes and must not be re-encoded.
+Unknown fields are ignored when read, fields are never renamed or removed: that is the version rule.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Redaction(msgspec.Struct, frozen=True, array_like=True):
+    """A credential that was cut before storing: where it stood in the original bytes.
+
+    ``place`` is ``body``, ``header:NAME``, ``query:NAME`` or ``subprotocol``; ``fingerprint`` is a
+    keyed hash that tells two credentials apart and reveals neither.
+    """
+
+    place: str
+    kind: str
+    start: int
+    length: int
+    fingerprint: str
+
+
+class Body(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Bytes that crossed the barrier, and what of them is stored.
+
+    ``sha256`` and ``size`` are of the exact bytes on the wire (content-encoded, transfer coding
+    removed); ``stored`` is what may be kept (credentials cut; decoded if they stood inside an
+    encoded body, then ``stored_encoding`` is empty), ``stored_sha256`` its hash. ``cut`` tells that the
+    capture hit its limit and ``stored`` is a prefix.
+    """
+
+    sha256: str = ""
+    size: int = 0
+    stored: bytes = b""
+    stored_sha256: str = ""
+    stored_encoding: str = ""
+    content_type: str = ""
+    cut: bool = False
+    redacted: tuple[Redaction, ...] = ()
+
+
+class Intent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="intent"):
+    """A request that is about to be forwarded, or that was refused.
+
+    ``time_us`` is UTC in microseconds. ``path`` has no query; ``target`` is the path with its
+    query, credentials cut (a query is content and is stored encrypted). ``masked`` is the only
+    text kept of a refused prompt. ``kind`` is the operation (``generate``, ``embed``, ...).
+    ``mode`` is ``http``, ``websocket`` (the handshake, which opens a session), ``turn`` (one user
+    turn of a session) or ``connect`` (refused before any request was read).
+    """
+
+    rid: str
+    time_us: int
+    mode: str = "http"
+    user: str = ""
+    user_source: str = "none"
+    client: str = ""
+    service: str = ""
+    provider: str = ""
+    model: str = ""
+    host: str = ""
+    port: int = 443
+    method: str = ""
+    path: str = ""
+    target: str = ""
+    http_version: str = ""
+    purpose: str = ""
+    klass: int = 1
+    class_source: str = ""
+    detected: tuple[str, ...] = ()
+    decision: str = "deny"
+    reasons: tuple[str, ...] = ()
+    details: tuple[str, ...] = ()
+    rule: str = ""
+    policy: str = ""
+    grant: str = ""
+    unsigned_policy: bool = False
+    kind: str = ""
+    dialect: str = ""
+    parse: str = "unparsed"
+    skipped: tuple[str, ...] = ()
+    stream: bool = False
+    session: str = ""
+    conversation: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    redacted: tuple[Redaction, ...] = ()
+    masked: str = ""
+    body: Body = Body()
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="outcome"):
+    """How an exchange that was forwarded ended.
+
+    ``state`` is ``complete``, ``partial`` (interrupted, or the capture was cut), ``blocked`` (cut
+    by the gate while it ran, ``reasons`` says why), ``failed`` (no answer from the service) or
+    ``unknown-crash`` (written by the archivist for an intent whose worker died).
+    """
+
+    rid: str
+    time_us: int
+    state: str
+    status: int = 0
+    reasons: tuple[str, ...] = ()
+    error: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    redacted: tuple[Redaction, ...] = ()
+    first_byte_us: int = 0
+    body: Body = Body()
+
+
+Entry = Intent | Outcome
+
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER: msgspec.msgpack.Decoder[Entry] = msgspec.msgpack.Decoder(Entry)
+
+
+def encode(entry: Entry) -> bytes:
+    """Turn an entry into the bytes that are sealed into a frame."""
+    return _ENCODER.encode(entry)
+
+
+def decode(payload: bytes) -> Entry:
+    """Read back what ``encode`` wrote; raises ``msgspec.DecodeError`` on anything else."""
+    return _DECODER.decode(payload)
