@@ -1,5 +1,7 @@
 """What is written of one exchange: an ``Intent`` before it is forwarded, an ``Outcome`` when it ends.
 
+A turn of a WebSocket session may add ``Part``s in between: further messages of the same prompt.
+
 Both are appended to the spool by a gate worker, which can't read them back; the archivist opens
 them and moves them to the database. A refusal is an ``Intent`` whose ``decision`` is not ``allow``
 and has no ``Outcome``.
@@ -113,9 +115,23 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
     redacted: tuple[Redaction, ...] = ()
     first_byte_us: int = 0
     body: Body = Body()
+    prompt: Body = Body()
 
 
-Entry = Intent | Outcome
+class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="part"):
+    """More of a prompt whose intent is already durable: a further client message of a WebSocket turn.
+
+    ``number`` counts from 1; ``body`` holds this message alone. The hash over all messages of the turn
+    (each prefixed by its length in 8 bytes) comes with the outcome, in ``prompt``, which stores no bytes.
+    """
+
+    rid: str
+    time_us: int
+    number: int
+    body: Body = Body()
+
+
+Entry = Intent | Outcome | Part
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER: msgspec.msgpack.Decoder[Entry] = msgspec.msgpack.Decoder(Entry)

@@ -1,0 +1,71 @@
+"""What of a body may be stored: credentials cut, and decoded first where they may hide in an encoding."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+
+from sekimori.errors import WireError
+from sekimori.ledger.record import Body, Redaction
+from sekimori.wire.encoding import decode
+from sekimori.wire.redact import Span, redact_body
+
+_DECODED_LIMIT = 64 * 1024 * 1024
+
+
+def stored_body(
+    wire: bytes,
+    digest: str,
+    *,
+    content_type: str,
+    encoding: str,
+    fingerprint: Callable[[bytes], str],
+    size: int | None = None,
+    cut: bool = False,
+) -> Body:
+    """Describe ``wire`` (kept bytes of a body whose whole hash is ``digest``) as it may be stored.
+
+    An encoded body is decoded to look for credentials; if there are none, the bytes are kept as they
+    came, otherwise the decoded text without them. What can't be decoded is kept as it came: nobody
+    else could read it either without decoding it.
+    """
+    plain, kept_encoding = wire, ""
+    if encoding and encoding.strip().lower() != "identity":
+        try:
+            plain, kept_encoding = decode(wire, encoding, limit=_DECODED_LIMIT).body, encoding
+        except WireError:
+            return _body(wire, digest, content_type, encoding, (), size or len(wire), cut=cut)
+    redacted = redact_body(plain, content_type, fingerprint)
+    if not redacted.spans and kept_encoding:
+        return _body(wire, digest, content_type, kept_encoding, (), size or len(wire), cut=cut)
+    spans = tuple(redactions(*redacted.spans))
+    return _body(redacted.body, digest, content_type, "", spans, size or len(wire), cut=cut)
+
+
+def redactions(*spans: Span) -> Iterator[Redaction]:
+    """Turn the spans that ``wire.redact`` cut into what the record keeps of them."""
+    for span in spans:
+        yield Redaction(span.place, span.kind, span.start, span.length, span.fingerprint)
+
+
+def _body(
+    stored: bytes,
+    digest: str,
+    content_type: str,
+    encoding: str,
+    spans: tuple[Redaction, ...],
+    size: int,
+    *,
+    cut: bool,
+) -> Body:
+    same = not spans and not cut and size == len(stored)
+    return Body(
+        sha256=digest,
+        size=size,
+        stored=stored,
+        stored_sha256=digest if same else hashlib.sha256(stored).hexdigest(),
+        stored_encoding=encoding,
+        content_type=content_type[:200],
+        cut=cut,
+        redacted=spans,
+    )

@@ -1,0 +1,87 @@
+"""What must end while it runs: a grant's last second, a revoked person, a policy that went away.
+
+Once a second every live exchange is looked at; one whose permission ended is told so inside its
+stream and its connection is closed a moment later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from mitmproxy import http
+
+from sekimori import metrics
+from sekimori.addons.desk import Desk
+from sekimori.addons.exchange import Exchange
+from sekimori.addons.reply import close_code
+from sekimori.policy.reasons import Reason
+
+if TYPE_CHECKING:
+    from mitmproxy.connection import Client
+
+_GRACE_US = 1_000_000
+
+
+class Boundary:
+    """Cut what may not go on: ``close`` closes a client's connection, ``close_websocket`` a socket."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        *,
+        close: Callable[[Client], None],
+        close_websocket: Callable[[http.HTTPFlow, int, bytes], None],
+    ) -> None:
+        self._desk = desk
+        self._close = close
+        self._close_websocket = close_websocket
+
+    async def watch(self, interval: float = 1.0) -> None:
+        """Look at every live exchange for ever."""
+        while True:
+            self.sweep()
+            await asyncio.sleep(interval)
+
+    def sweep(self) -> None:
+        """Cut what has to be cut now."""
+        now = self._desk.now()
+        for exchange in self._desk.live:
+            if exchange.cut is None:
+                reason = self._ended(exchange, now)
+                if reason is not None:
+                    exchange.cut = reason
+                    exchange.cut_us = now
+                    self._tell_websocket(exchange, reason)
+                    metrics.CUTS.labels(reason.value).inc()
+            elif now - exchange.cut_us >= _GRACE_US:
+                self._close(exchange.client)
+
+    def _tell_websocket(self, exchange: Exchange, reason: Reason) -> None:
+        flow = exchange.flow() if exchange.flow is not None else None
+        if exchange.websocket is None or flow is None:
+            return
+        refusal = self._desk.refusal(
+            reason,
+            reference=exchange.rid,
+            destination=self._desk.locate(exchange.intent.host),
+            user=exchange.intent.user,
+        )
+        self._close_websocket(flow, *close_code(refusal))
+
+    def _ended(self, exchange: Exchange, now: int) -> Reason | None:
+        if exchange.valid_until_us is not None and now >= exchange.valid_until_us:
+            return Reason.PLAN_EXPIRED
+        policy = self._desk.policy()
+        if policy is None:
+            return None  # new requests are refused; what was let through under a good policy may end
+        intent = exchange.intent
+        person = policy.people.get(intent.user)
+        if person is None or person.disabled:
+            return Reason.USER_OUT_OF_SCOPE
+        if policy.snapshot.hash != intent.policy and not policy.snapshot.may_use(
+            intent.service, person.name, person.groups, now
+        ):
+            return Reason.SUSPENDED
+        return None

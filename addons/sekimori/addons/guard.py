@@ -1,0 +1,308 @@
+"""The first hook on every connection: who, where to, and whether TLS is terminated here.
+
+Owns deny-first: ``http_connect`` sets a refusal before anything else and only a completed decision
+clears it, because mitmproxy logs an exception of an addon and lets the flow go on.
+"""
+
+from __future__ import annotations
+
+import logging
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from mitmproxy import http, tls
+
+from sekimori import metrics
+from sekimori.addons.desk import Desk, client_address
+from sekimori.addons.destination import Destination
+from sekimori.addons.exchange import Tunnel
+from sekimori.addons.failing import fail_closed
+from sekimori.addons.headers import strip
+from sekimori.addons.identity import Authenticator, Identity, Overloaded
+from sekimori.catalogue.hosts import HostError, canonical_host
+from sekimori.ledger.record import Intent
+from sekimori.policy.reasons import Reason
+
+if TYPE_CHECKING:
+    from mitmproxy.connection import Client
+    from mitmproxy.proxy.server_hooks import ServerConnectionHookData
+
+logger = logging.getLogger(__name__)
+
+_AI_PORT = 443
+_NOWHERE = Destination("", "uncatalogued")
+
+
+class Stop(Exception):  # noqa: N818 - control flow of one hook, never leaves it
+    """The connection or request is refused here."""
+
+    def __init__(self, reason: Reason, destination: Destination = _NOWHERE, detail: str = "") -> None:
+        super().__init__(reason.value)
+        self.reason = reason
+        self.destination = destination
+        self.detail = detail
+
+
+class Guard:
+    """Authenticate, look the host up, and choose between refusing, decrypting and tunnelling."""
+
+    name = "sekimori_guard"
+
+    def __init__(
+        self,
+        desk: Desk,
+        authenticator: Authenticator,
+        *,
+        public_peer: Callable[[str, str], bool],
+        abort: Callable[[ServerConnectionHookData], None],
+    ) -> None:
+        self._desk = desk
+        self._authenticator = authenticator
+        self._public_peer = public_peer
+        self._abort = abort
+        self.tunnels: weakref.WeakKeyDictionary[Client, Tunnel] = weakref.WeakKeyDictionary()
+        self._plain_hosts: weakref.WeakKeyDictionary[Client, set[str]] = weakref.WeakKeyDictionary()
+
+    # --- CONNECT -----------------------------------------------------------------------------
+
+    @fail_closed
+    async def http_connect(self, flow: http.HTTPFlow) -> None:
+        """Refuse the tunnel, or let it be opened and note how it is treated."""
+        reference = self._desk.reference()
+        flow.response = self._gate_error(reference)
+        identity: Identity | None = None
+        try:
+            host = self._host(flow.request.host)
+            destination = self._desk.locate(host)
+            identity = await self._identify(flow.request, destination)
+            self._check_port(destination, flow.request.port, self._desk.options.connect_ports)
+            self._check_name(destination)
+            tunnel = self._open(destination, flow.request.port, identity, reference)
+        except Stop as stop:
+            self._refuse(flow, stop, identity, reference)
+            return
+        flow.request.host = host
+        self.tunnels[flow.client_conn] = tunnel
+        flow.response = None
+
+    def _open(self, destination: Destination, port: int, identity: Identity | None, reference: str) -> Tunnel:
+        return Tunnel(
+            host=destination.host,
+            port=port,
+            kind=destination.kind,
+            user=identity.person if identity else None,
+            user_source=identity.source if identity else "none",
+            reference=reference,
+            decrypt=destination.decrypt,
+            opened_us=self._desk.now(),
+        )
+
+    # --- TLS ---------------------------------------------------------------------------------
+
+    @fail_closed
+    def tls_clienthello(self, data: tls.ClientHelloData) -> None:
+        """Decide by CONNECT host and SNI whether TLS is terminated here."""
+        data.ignore_connection = False
+        data.establish_server_tls_first = False
+        tunnel = self.tunnels.get(data.context.client)
+        if tunnel is None:
+            return
+        sni = data.client_hello.sni
+        tunnel.sni = sni
+        self._compare(tunnel, sni)
+        if tunnel.refusal is not None or tunnel.decrypt:
+            data.establish_server_tls_first = tunnel.refusal is None and self._may_use(tunnel)
+            return
+        metrics.TUNNELS.labels(_tunnel_kind(tunnel.kind)).inc()
+        data.ignore_connection = True
+
+    def _compare(self, tunnel: Tunnel, sni: str | None) -> None:
+        if sni is None:
+            return
+        try:
+            named = canonical_host(sni).name
+        except HostError:
+            named = ""
+        if named == tunnel.host:
+            return
+        other = self._desk.locate(named) if named else _NOWHERE
+        if tunnel.kind == "ai" or other.kind == "ai":
+            tunnel.refusal = Reason.MISMATCH
+            tunnel.detail = "CONNECT and SNI name different hosts"
+            tunnel.decrypt = True
+        elif self._desk.options.mismatch == "close":
+            # No leaf is minted for a host outside the interception list, so the handshake fails: closed.
+            tunnel.refusal = Reason.MISMATCH
+            metrics.DECISIONS.labels("deny", Reason.MISMATCH.value, "other").inc()
+
+    def _may_use(self, tunnel: Tunnel) -> bool:
+        """Tell whether any request of this tunnel could pass, so that a connection may be opened."""
+        policy = self._desk.policy()
+        if tunnel.kind == "inspect":
+            return True
+        if policy is None or tunnel.user is None or not self._desk.clock_ok():
+            return False
+        person = policy.people.get(tunnel.user.name)
+        if person is None or person.disabled:
+            return False
+        return policy.snapshot.may_reach(tunnel.host, person.name, person.groups, self._desk.now())
+
+    # --- plain HTTP --------------------------------------------------------------------------
+
+    @fail_closed
+    async def requestheaders(self, flow: http.HTTPFlow) -> None:
+        """Decide a plain ``http://`` request; what runs inside a tunnel is for ``Admit``."""
+        if flow.client_conn in self.tunnels:
+            return
+        reference = self._desk.reference()
+        flow.response = self._gate_error(reference)
+        identity: Identity | None = None
+        try:
+            destination = await self._plain(flow.request)
+            identity = await self._identify(flow.request, destination)
+            self._check_plain(destination, flow.request)
+        except Stop as stop:
+            self._refuse(flow, stop, identity, reference)
+            return
+        strip(flow.request.headers)
+        flow.request.host = destination.host
+        metrics.TUNNELS.labels(_tunnel_kind(destination.kind)).inc()
+        self._plain_hosts.setdefault(flow.client_conn, set()).add(destination.host)
+        flow.response = None
+        flow.request.stream = True
+
+    async def _plain(self, request: http.Request) -> Destination:
+        if request.scheme != "http":
+            raise Stop(Reason.MALFORMED, detail="only http:// may be asked for without a tunnel")
+        destination = self._desk.locate(self._host(request.host))
+        for value in request.headers.get_all("host"):
+            name, _, port = value.partition(":")
+            if self._host(name) != destination.host or (port and port != str(request.port)):
+                raise Stop(Reason.MISDIRECTED, destination)
+        return destination
+
+    def _check_plain(self, destination: Destination, request: http.Request) -> None:
+        if destination.decrypt:
+            raise Stop(Reason.PLAIN_HTTP, destination)
+        self._check_name(destination)
+        if request.port not in self._desk.options.http_ports:
+            raise Stop(Reason.PORT, destination, str(request.port))
+        if request.headers.get("upgrade"):
+            raise Stop(Reason.NOT_TLS, destination)
+
+    @fail_closed
+    async def responseheaders(self, flow: http.HTTPFlow) -> None:
+        """Pass the answer of a plain site on unread."""
+        if flow.client_conn not in self.tunnels and flow.response is not None and flow.request.stream:
+            flow.response.stream = True
+
+    # --- the way out -------------------------------------------------------------------------
+
+    @fail_closed
+    def server_connect(self, data: ServerConnectionHookData) -> None:
+        """Open no connection that nobody decided: the last look before the socket."""
+        data.server.error = "refused by the gate"
+        tunnel = self.tunnels.get(data.client)
+        if tunnel is None:
+            host = data.server.address[0] if data.server.address else ""
+            decided = host in self._plain_hosts.get(data.client, ())
+        else:
+            decided = tunnel.refusal is None and (not tunnel.decrypt or self._may_use(tunnel))
+        if decided:
+            data.server.error = None
+
+    @fail_closed
+    def server_connected(self, data: ServerConnectionHookData) -> None:
+        """Close a connection whose address is not public, however the name came to resolve to it."""
+        address = data.server.address[0] if data.server.address else ""
+        peer = data.server.peername[0] if data.server.peername else ""
+        if not self._public_peer(address, peer):
+            metrics.DECISIONS.labels("deny", Reason.PRIVATE_ADDRESS.value, "other").inc()
+            self._abort(data)
+
+    # --- helpers -----------------------------------------------------------------------------
+
+    def _host(self, raw: str) -> str:
+        try:
+            return canonical_host(raw).name
+        except HostError as error:
+            if error.reason == "ip-literal":
+                raise Stop(Reason.IP_LITERAL, Destination(raw, "uncatalogued")) from error
+            raise Stop(Reason.MALFORMED, Destination(raw, "uncatalogued")) from error
+
+    async def _identify(self, request: http.Request, destination: Destination) -> Identity | None:
+        presented = request.headers.get_all("proxy-authorization")
+        needed = self._desk.options.identity_required == "all" or destination.decrypt
+        if len(presented) != 1:
+            if needed or presented:
+                raise Stop(Reason.AUTH_REQUIRED, destination)
+            return None
+        try:
+            identity = await self._authenticator.identify(presented[0])
+        except Overloaded as error:
+            raise Stop(Reason.OVERLOADED, destination) from error
+        if identity is None and needed:
+            raise Stop(Reason.AUTH_REQUIRED, destination)
+        return identity
+
+    @staticmethod
+    def _check_port(destination: Destination, port: int, allowed: tuple[int, ...]) -> None:
+        if port != _AI_PORT if destination.decrypt else port not in allowed:
+            raise Stop(Reason.PORT, destination, str(port))
+
+    def _check_name(self, destination: Destination) -> None:
+        if destination.kind != "uncatalogued":
+            return
+        if destination.guess:
+            raise Stop(Reason.UNKNOWN_AI, destination, destination.guess)
+        if self._desk.options.uncatalogued == "refuse":
+            raise Stop(Reason.UNCATALOGUED, destination)
+
+    def _refuse(self, flow: http.HTTPFlow, stop: Stop, identity: Identity | None, reference: str) -> None:
+        user = identity.person.name if identity else ""
+        flow.response = self._desk.refuse(
+            stop.reason,
+            reference=reference,
+            destination=stop.destination,
+            user=user,
+            details=(stop.detail,) if stop.detail else (),
+            request=None if flow.request.method == "CONNECT" else flow.request,
+        )
+        if stop.reason is Reason.AUTH_REQUIRED:
+            return  # every browser's first request; counted as a decision, not evidence
+        self._desk.note(
+            Intent(
+                rid=reference,
+                time_us=self._desk.now(),
+                mode="connect" if flow.request.method == "CONNECT" else "http",
+                user=user,
+                user_source=identity.source if identity else "none",
+                client=client_address(flow.client_conn),
+                service=stop.destination.service,
+                provider=stop.destination.provider,
+                host=stop.destination.host[:255],
+                port=flow.request.port,
+                method=flow.request.method[:32],
+                decision="deny",
+                reasons=(stop.reason.value,),
+                details=(stop.detail,) if stop.detail else (),
+                rule="gate",
+                policy=self._policy_hash(),
+            )
+        )
+
+    def _policy_hash(self) -> str:
+        policy = self._desk.policy()
+        return policy.snapshot.hash if policy else ""
+
+    def _gate_error(self, reference: str) -> http.Response:
+        return http.Response.make(
+            503,
+            b"",
+            {"X-Sekimori-Reason": "DENY_GATE_ERROR", "X-Sekimori-Reference": reference, "Retry-After": "5"},
+        )
+
+
+def _tunnel_kind(kind: str) -> str:
+    return kind if kind in {"mixed", "support"} else "uncatalogued"

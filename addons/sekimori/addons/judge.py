@@ -1,0 +1,186 @@
+"""From a complete request to a decision: read it, look for markings, gather the facts, decide.
+
+Small bodies are read at once; larger ones in a pool, so that one long prompt does not stall the
+others. The time limit covers both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import unicodedata
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from urllib.parse import unquote
+
+from sekimori.addons.destination import Destination
+from sekimori.addons.view import Policy
+from sekimori.ledger.record import Intent
+from sekimori.policy.classify import Classified, classify
+from sekimori.policy.decide import Decision, decide
+from sekimori.policy.facts import Facts
+from sekimori.wire.model import Head, RequestReading
+from sekimori.wire.read import read_request
+from sekimori.wire.turns import ClientEvent
+
+_INLINE_LIMIT = 48 * 1024
+_CLASSES = {"1": 1, "2": 2, "3": 3}
+
+
+class Malformed(ValueError):  # noqa: N818 - about the request, not about us
+    """A declaration of the client can't be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One request as it came: where to, from whom, what it says."""
+
+    head: Head
+    body: bytes
+    destination: Destination
+    user: str
+    groups: frozenset[str]
+    user_source: str
+    time_us: int
+    declared_class: int | None
+    purpose: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MessageCase:
+    """One client message of a WebSocket session whose handshake was decided as ``base``."""
+
+    base: Intent
+    event: ClientEvent
+    time_us: int
+    destination: Destination
+
+
+@dataclass(frozen=True, slots=True)
+class MessageJudgement:
+    """A decision about one message with what led to it."""
+
+    decision: Decision
+    classified: Classified
+    texts: tuple[str, ...]
+    model: str
+    parse: str
+    policy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A decision with everything that led to it."""
+
+    decision: Decision
+    reading: RequestReading
+    classified: Classified
+    service: str
+
+
+class Judge:
+    """Decide cases; ``flagged_models`` are the globs of models that need advice wherever they run."""
+
+    def __init__(self, *, pool: Executor, timeout: float, flagged_models: tuple[str, ...]) -> None:
+        self._pool = pool
+        self._timeout = timeout
+        self._flagged = tuple(pattern.lower() for pattern in flagged_models)
+
+    async def judge(self, case: Case, policy: Policy) -> Judgement:
+        """Return the decision; raises ``TimeoutError`` when it takes too long."""
+        if len(case.body) <= _INLINE_LIMIT:
+            return self.weigh(case, policy)
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(self._timeout):
+            return await loop.run_in_executor(self._pool, self.weigh, case, policy)
+
+    def weigh(self, case: Case, policy: Policy) -> Judgement:
+        """Read, classify and decide; pure."""
+        reading = read_request(case.head, case.body)
+        classified = classify(reading.texts, tuple(a.name for a in reading.attachments if a.name))
+        service = policy.snapshot.service_of(case.destination.host, reading.model)
+        facts = Facts(
+            time_us=case.time_us,
+            user=case.user or None,
+            groups=case.groups,
+            user_source=case.user_source,
+            host=case.destination.host,
+            service=service.id if service is not None else case.destination.service or None,
+            operation=reading.kind,
+            model=reading.model,
+            model_certain=reading.model_certain,
+            declared_class=case.declared_class,
+            detected_class=classified.klass,
+            detected_by=classified.detected_by,
+            my_number=classified.my_number,
+            purpose=case.purpose,
+            parse=reading.parse,
+            unread_attachments=sum(not attachment.read for attachment in reading.attachments),
+            flagged_model=self._flagged_model(reading.model),
+        )
+        decision = decide(facts, policy.snapshot)
+        return Judgement(decision, reading, classified, facts.service or "")
+
+    async def judge_message(self, case: MessageCase, policy: Policy) -> MessageJudgement:
+        """Return the decision about a message; raises ``TimeoutError`` when it takes too long."""
+        if sum(map(len, case.event.texts)) <= _INLINE_LIMIT:
+            return self.weigh_message(case, policy)
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(self._timeout):
+            return await loop.run_in_executor(self._pool, self.weigh_message, case, policy)
+
+    def weigh_message(self, case: MessageCase, policy: Policy) -> MessageJudgement:
+        """Classify and decide a message; pure."""
+        base, event = case.base, case.event
+        classified = classify(event.texts)
+        model = event.model or base.model or None
+        person = policy.people.get(base.user)
+        alive = person is not None and not person.disabled
+        parse = event.parse
+        facts = Facts(
+            time_us=case.time_us,
+            user=base.user if alive else None,
+            groups=frozenset(person.groups) if alive and person else frozenset(),
+            user_source=base.user_source,
+            host=base.host,
+            service=base.service or None,
+            operation="realtime",
+            model=model,
+            model_certain=event.model is None or event.model_certain,
+            declared_class=base.klass,
+            detected_class=classified.klass,
+            detected_by=classified.detected_by,
+            my_number=classified.my_number,
+            purpose=base.purpose or None,
+            parse=parse,
+            unread_attachments=sum(not attachment.read for attachment in event.attachments),
+            flagged_model=self._flagged_model(model),
+        )
+        decision = decide(facts, policy.snapshot)
+        return MessageJudgement(
+            decision, classified, tuple(event.texts), model or "", parse, policy.snapshot.hash
+        )
+
+    def _flagged_model(self, model: str | None) -> str | None:
+        if not model:
+            return None
+        name = model.lower()
+        return next((pattern for pattern in self._flagged if fnmatchcase(name, pattern)), None)
+
+
+def declared_class(value: str | None) -> int | None:
+    """Read ``X-Sekimori-Class``; raises ``Malformed`` for anything but 1, 2 or 3."""
+    if value is None:
+        return None
+    klass = _CLASSES.get(unicodedata.normalize("NFKC", value).strip())
+    if klass is None:
+        raise Malformed("X-Sekimori-Class must be 1, 2 or 3")
+    return klass
+
+
+def declared_purpose(value: str | None) -> str | None:
+    """Read ``X-Sekimori-Purpose``: UTF-8, or percent-encoded UTF-8 for clients that only send ASCII."""
+    if value is None:
+        return None
+    text = value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return unicodedata.normalize("NFKC", unquote(text)).strip() or None

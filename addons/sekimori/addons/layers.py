@@ -1,0 +1,70 @@
+"""Which protocol may come next on a connection: TLS inside a tunnel, HTTP inside that, nothing else.
+
+Takes the place of mitmproxy's own ``NextLayer``, whose fallback to raw TCP would be a way out.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from mitmproxy.net.tls import starts_like_tls_record
+from mitmproxy.proxy import commands, events, layer, layers
+from mitmproxy.proxy.layers import modes
+from mitmproxy.proxy.layers.http import HTTPMode
+
+from sekimori import metrics
+from sekimori.policy.reasons import Reason
+
+if TYPE_CHECKING:
+    from mitmproxy.proxy.context import Context
+
+logger = logging.getLogger(__name__)
+
+_TLS_HANDSHAKE = 0x16
+_RECORD_HEADER = 3
+
+
+class CloseLayer(layer.Layer):
+    """Close the client's connection, whatever it says."""
+
+    def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        if isinstance(event, events.Start):
+            yield commands.CloseConnection(self.context.client)
+
+
+class GateLayers:
+    """Choose the next layer; what is neither expected nor allowed is closed."""
+
+    name = "sekimori_layers"
+
+    def next_layer(self, nextlayer: layer.NextLayer) -> None:
+        """Set the layer, or leave it open until more bytes have come: until then nothing passes."""
+        nextlayer.layer = self._choose(nextlayer.context, nextlayer.data_client())
+
+    def _choose(self, context: Context, data: bytes) -> layer.Layer | None:
+        top = context.layers[-1]
+        if isinstance(top, modes.HttpProxy):
+            return layers.HttpLayer(context, HTTPMode.regular) if _explicit(data) else _closed(context)
+        if isinstance(top, modes.HttpUpstreamProxy):
+            return layers.HttpLayer(context, HTTPMode.upstream) if _explicit(data) else _closed(context)
+        if context.client.tls_established:
+            return layers.HttpLayer(context, HTTPMode.transparent)
+        if not data or (len(data) < _RECORD_HEADER and data[0] == _TLS_HANDSHAKE):
+            return None
+        if starts_like_tls_record(data):
+            server_tls = layers.ServerTLSLayer(context)
+            server_tls.child_layer = layers.ClientTLSLayer(context)
+            return server_tls
+        return _closed(context)
+
+
+def _explicit(data: bytes) -> bool:
+    # The listener speaks plain HTTP; a TLS hello here is a client that was configured for an HTTPS proxy.
+    return not (data and data[0] == _TLS_HANDSHAKE)
+
+
+def _closed(context: Context) -> CloseLayer:
+    metrics.DECISIONS.labels("deny", Reason.NOT_TLS.value, "other").inc()
+    logger.info("closed a connection that was not TLS inside its tunnel")
+    return CloseLayer(context)

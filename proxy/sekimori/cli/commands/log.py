@@ -1,0 +1,126 @@
+"""``sekimori log``: the record of every decision and exchange."""
+
+from __future__ import annotations
+
+import getpass
+from typing import Annotated, Any
+
+import typer
+
+from sekimori.cli.options import DEFAULT_DATA, DEFAULT_KEYS, ConfigFile, Data, Json, Keys, installation
+from sekimori.cli.terminal import escape_lines, print_json, print_table, say
+from sekimori.errors import UsageError
+
+group = typer.Typer(help="The record of every decision and exchange.", no_args_is_help=True)
+
+_COLUMNS = ("time", "id", "user", "service", "model", "class", "decision", "reasons", "state", "parse")
+
+
+@group.command("list")
+def list_records(
+    user: Annotated[str | None, typer.Option("--user", help="Only this user's.")] = None,
+    service: Annotated[str | None, typer.Option("--service", help="Only this service's.")] = None,
+    decision: Annotated[str | None, typer.Option("--decision", help="allow, deny or hold.")] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", help="RFC 3339, a day in Japan, or an age: 15min.")
+    ] = None,
+    until: Annotated[str | None, typer.Option("--until", help="Likewise; a day counts to its end.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many, the newest.")] = 100,
+    json: Json = False,
+    data: Data = DEFAULT_DATA,
+    keys: Keys = DEFAULT_KEYS,
+    config: ConfigFile = None,
+) -> None:
+    """List records, metadata only, the newest last.
+
+    \b
+    Example:
+      sekimori log list --decision deny --since 2026-04-01 --json
+    """
+    from sekimori.cli.catch_up import catch_up
+    from sekimori.cli.opened import log_reader, now_us
+    from sekimori.cli.times import parse_time
+    from sekimori.policy.people import canonical_name
+    from sekimori.store.log import Query
+
+    if decision not in {None, "allow", "deny", "hold"}:
+        raise UsageError(f'--decision "{decision}" is none.', hint="Write allow, deny or hold.")
+    now = now_us()
+    query = Query(
+        user=canonical_name(user) if user is not None else None,
+        service=service,
+        decision=decision,
+        since_us=parse_time(since, now_us=now, option="--since") if since else None,
+        until_us=parse_time(until, now_us=now, option="--until", end=True) if until else None,
+        limit=limit,
+    )
+    places = installation(data, keys, config)
+    _wait(catch_up(places))
+    with log_reader(places) as log:
+        records = log.list(query)
+    if json:
+        for record in records:
+            print_json(record)
+    else:
+        print_table(_COLUMNS, records)
+
+
+@group.command("show")
+def show(
+    record_id: Annotated[str, typer.Argument(metavar="ID", help="A record, as log list names it.")],
+    content: Annotated[
+        bool, typer.Option("--content", help="Add prompt, output, messages, tool calls.")
+    ] = False,
+    reason: Annotated[str, typer.Option("--reason", help="Why the content is read; it is recorded.")] = "",
+    json: Json = False,
+    data: Data = DEFAULT_DATA,
+    keys: Keys = DEFAULT_KEYS,
+    config: ConfigFile = None,
+) -> None:
+    """Show one record; reading its content needs a reason and is itself a record.
+
+    \b
+    Example:
+      sekimori log show 01J... --content --reason "inquiry 2026-15" --json
+    """
+    from sekimori.cli.catch_up import catch_up
+    from sekimori.cli.opened import log_reader
+    from sekimori.cli.options import configured
+
+    if content and not reason.strip():
+        raise UsageError("Reading content needs a reason, which is recorded.", hint="Give --reason TEXT.")
+    if content and configured(config).profile != "enterprise":
+        raise UsageError(
+            "In this profile the operating system's user may not read content.",
+            hint="An authenticated reader reads it in the web pages.",
+        )
+    places = installation(data, keys, config)
+    _wait(catch_up(places))
+    with log_reader(places) as log:
+        found = log.show(record_id)
+        if found is not None and content:
+            read = log.content(record_id, reader=getpass.getuser(), reader_source="os", reason=reason)
+            found = {**found, **(read.fields() if read is not None else {})}
+    if found is None:
+        say(f"There is no record {record_id}; sekimori log list names those there are.")
+        raise typer.Exit(1)
+    if json:
+        print_json(found)
+    else:
+        _print_record(found)
+
+
+def _wait(stored: bool) -> None:
+    if not stored:
+        say("The archivist has not stored everything yet; the newest records may be missing.")
+
+
+def _print_record(record: dict[str, Any]) -> None:
+    from sekimori.cli.terminal import cell, json_line
+
+    for name, value in record.items():
+        if name in {"prompt", "output", "reasoning"}:
+            print(f"{name}:\n{escape_lines(str(value))}")
+        else:
+            shown = json_line(value) if isinstance(value, (dict, list, tuple)) else cell(value)
+            print(f"{name + ':':17}{shown}")

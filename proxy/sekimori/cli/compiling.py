@@ -1,0 +1,69 @@
+"""What the policy hangs on beside the applied files: profile, catalogue, host names, interception."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterator
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from sekimori.catalogue.catalogue import Catalogue
+from sekimori.catalogue.hosts import HostError, canonical_host
+from sekimori.store.compiling import Compiler
+
+if TYPE_CHECKING:
+    from sekimori.cli.config import Config
+    from sekimori.policy.snapshot import Snapshot
+
+_CATALOGUE_DATA = ("services.json", "sites.json")
+
+
+def compiler(config: Config, catalogue: Catalogue) -> Compiler:
+    """Compose what turns applied files into a snapshot."""
+
+    def flags_of(host: str) -> Collection[str]:
+        entry = catalogue.lookup(host)
+        return () if entry is None else {*entry.flags, entry.interception} - {"ai"}
+
+    return Compiler(
+        profile=config.profile,
+        catalogue=catalogue_version(),
+        catalogue_flags=flags_of,
+        check_host=lambda text: canonical_host(text).name,
+        flagged_models=catalogue.flagged_models,
+    )
+
+
+def catalogue_version() -> str:
+    """Name the catalogue's data by its hash."""
+    data = resources.files("sekimori.catalogue") / "data"
+    return hashlib.sha256(b"".join((data / name).read_bytes() for name in _CATALOGUE_DATA)).hexdigest()
+
+
+def interception_rules(
+    snapshot: Snapshot, catalogue: Catalogue, config: Config
+) -> Iterator[tuple[str, bool]]:
+    """List every host that the gate decrypts, as name and whether names under it belong to it."""
+    for entry in catalogue.hosts():
+        if entry.interception == "ai":
+            yield entry.host, entry.match == "suffix"
+    for rule in snapshot.hosts():
+        if rule.decrypt:
+            yield rule.name, rule.suffix
+    inspected = config.gate.inspect_hosts if config.gate.uncatalogued == "inspect" else ()
+    for name in (*config.gate.decrypt_mixed, *inspected):
+        yield name, False
+
+
+def check_hosts(config: Config) -> None:
+    """Refuse configured hosts that are no host names, or that no catalogue calls mixed."""
+    from sekimori.errors import ConfigError
+
+    for key in ("decrypt_mixed", "inspect_hosts"):
+        for name in getattr(config.gate, key):
+            try:
+                canonical = canonical_host(name).name
+            except HostError as error:
+                raise ConfigError(f"gate.{key}: {name!r} is no host name ({error.message}).") from error
+            if canonical != name:
+                raise ConfigError(f"gate.{key}: write {name!r} as {canonical!r}.")

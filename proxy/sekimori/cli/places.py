@@ -1,0 +1,52 @@
+"""Where everything of one installation lies: the data folder, the keys folder and what they hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The two folders of an installation; no key lies under ``data``. ``url`` names another database."""
+
+    data: Path
+    keys: Path
+    url: str = ""
+
+    @property
+    def format(self) -> Path:
+        """The file that says the first start was finished, and in which format."""
+        return self.data / "format"
+
+    def lock(self, roles: tuple[str, ...] = ()) -> Path:
+        """Name what is held by the ``up`` that serves this folder, or by whoever serves ``roles`` of it."""
+        return self.data / f"{'-'.join(roles) or 'up'}.lock"
+
+    def clock(self, roles: tuple[str, ...] = ()) -> Path:
+        """Name what remembers the latest time that a running ``up``, or whoever serves ``roles``, saw."""
+        return self.data / "-".join(("clock", *roles))
+
+    @property
+    def database(self) -> Path:
+        """The embedded database."""
+        return self.data / "sekimori.db"
+
+    @property
+    def spool(self) -> Path:
+        """One folder for each lane."""
+        return self.data / "spool"
+
+    @property
+    def policy(self) -> Path:
+        """What the publisher writes for the workers."""
+        return self.data / "policy"
+
+    def metrics(self, roles: tuple[str, ...] = ()) -> Path:
+        """Keep the figures of all children of one tree, living and dead."""
+        return self.data / "-".join(("metrics", *roles))
+
+    @property
+    def store(self) -> Path | str:
+        """The configured database, or the embedded one."""
+        return self.url or self.database

@@ -1,0 +1,93 @@
+"""The publisher's process: database into the files that gate workers read, and the issuing certificates.
+
+It alone holds the CA's root key, and listens on nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+
+from sqlalchemy import exc as sql
+
+from sekimori.catalogue.catalogue import Catalogue
+from sekimori.cli.compiling import compiler, interception_rules
+from sekimori.cli.config import Config
+from sekimori.cli.ending import announce, ends_with
+from sekimori.cli.opened import now_us, store
+from sekimori.cli.orders import Orders
+from sekimori.cli.places import Places
+from sekimori.errors import PolicyUnavailableError, SekimoriError
+from sekimori.gate.ca import Issuer, IssuingSet
+from sekimori.gate.keyfiles import load_issuing, load_issuing_key, load_root, publish_issuing
+from sekimori.policy.snapshot import load
+from sekimori.store.publish import Publisher
+
+logger = logging.getLogger(__name__)
+
+_POLL = 0.5
+_RENEW_US = 3_600_000_000
+
+
+class Certificates:
+    """Keeps the issuing certificates in line with what is intercepted."""
+
+    def __init__(self, places: Places, config: Config, catalogue: Catalogue) -> None:
+        self._policy, self._config, self._catalogue = places.policy, config, catalogue
+        self._root = load_root(places.keys / "root")
+        self._public_key = load_issuing_key(places.keys / "gate").public_key()
+        self._issuer = Issuer(self._root.key, self._root.cert, self._public_key)
+        self._file = places.policy / "issuing.pem"
+        self._issued: IssuingSet | None = self._found()
+        self._policy_hash = ""
+        self._looked_us = 0
+
+    def follow(self, policy_hash: str, at_us: int) -> None:
+        """Issue anew where policy changed, or where a certificate nears its end."""
+        if policy_hash == self._policy_hash and 0 <= at_us - self._looked_us < _RENEW_US:
+            return
+        snapshot = load((self._policy / f"policy-{policy_hash}.json").read_bytes(), policy_hash)
+        rules = interception_rules(snapshot, self._catalogue, self._config)
+        before = self._issued
+        self._issued = publish_issuing(self._file, self._issuer, before, rules, datetime.now(UTC))
+        self._policy_hash, self._looked_us = policy_hash, at_us
+        if before is None or before.shards != self._issued.shards:
+            logger.info("%d issuing certificates in force", len(self._issued.shards))
+        if self._issued.uncovered:
+            logger.warning("no certificate can cover %s", ", ".join(self._issued.uncovered[:10]))
+
+    def _found(self) -> IssuingSet | None:
+        try:
+            return load_issuing(self._file, root=self._root.cert, public_key=self._public_key)
+        except PolicyUnavailableError:
+            return None  # none yet, or none of ours: all are issued anew
+
+
+def run(orders: Orders) -> int:
+    """Publish until told to stop; what cannot be published is said once for each cause."""
+    places, config = orders.places, orders.settings
+    stop = ends_with(orders.lifeline_fd)
+    catalogue = Catalogue.load()
+    said = ""
+    with store(places) as engine:
+        publisher = Publisher(engine, places.policy, compiler=compiler(config, catalogue), clock=now_us)
+        certificates = Certificates(places, config, catalogue)
+        while not stop.is_set():
+            fault = _publish(publisher, certificates)
+            if fault and fault != said:
+                logger.error("nothing new is published: %s", fault)
+            said = fault
+            if not fault:
+                announce()
+            stop.wait(_POLL)
+    return 0
+
+
+def _publish(publisher: Publisher, certificates: Certificates) -> str:
+    try:
+        certificates.follow(publisher.publish().policy, now_us())
+    except SekimoriError as error:
+        return str(error)
+    except (OSError, sql.OperationalError) as error:
+        return f"{error}."
+    return ""

@@ -1,0 +1,131 @@
+"""Recorded interactions, one JSON object each: read from a file, and what the wire readers make of them.
+
+The record: ``{id, kind, request{method,url,headers,body_b64}, response{status,headers,body_b64},
+frames[{direction,opcode,payload_b64}]}``. Fields that are not needed here are left alone.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from sekimori.errors import UsageError
+from sekimori.wire.model import Head, RequestReading, ResponseReading
+from sekimori.wire.read import read_request, read_response
+
+_WORST = ("unparsed", "partial", "parsed")
+
+
+class Request(msgspec.Struct, frozen=True):
+    """What a client sent."""
+
+    method: str = "GET"
+    url: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    body_b64: bytes | None = None
+
+
+class Response(msgspec.Struct, frozen=True):
+    """What a service answered."""
+
+    status: int = 0
+    headers: tuple[tuple[str, str], ...] = ()
+    body_b64: bytes | None = None
+
+
+class Frame(msgspec.Struct, frozen=True):
+    """One WebSocket message."""
+
+    direction: str = ""
+    opcode: str | int = ""
+    payload_b64: bytes = b""
+
+
+class Recording(msgspec.Struct, frozen=True):
+    """One interaction."""
+
+    request: Request
+    id: str | int = ""
+    kind: str = "http"
+    response: Response | None = None
+    frames: tuple[Frame, ...] | None = None
+
+
+def read_recordings(file: Path) -> Iterator[Recording]:
+    """Yield the interactions of a ``.json`` or ``.jsonl`` file, each also ``.gz``."""
+    name = file.name.removesuffix(".gz")
+    if not name.endswith((".json", ".jsonl")):
+        raise UsageError(
+            f"{file} is no recording.", hint="Name a file that ends in .json, .jsonl or either with .gz."
+        )
+    try:
+        with _opened(file) as lines:
+            if name.endswith(".jsonl"):
+                yield from (_one(line, file, number) for number, line in enumerate(lines, 1) if line.strip())
+            else:
+                yield from _document(lines.read(), file)
+    except (OSError, EOFError) as error:
+        raise UsageError(
+            f"{file} cannot be read: {error}.", hint="Name a file that is there and whole."
+        ) from error
+
+
+def _opened(file: Path) -> IO[bytes]:
+    return gzip.open(file, "rb") if file.name.endswith(".gz") else file.open("rb")  # type: ignore[return-value]
+
+
+def _one(line: bytes, file: Path, number: int) -> Recording:
+    try:
+        return msgspec.json.decode(line, type=Recording)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"{file}:{number}: {error}.", hint="Each line is one recorded interaction."
+        ) from error
+
+
+def _document(text: bytes, file: Path) -> list[Recording]:
+    try:
+        return (
+            msgspec.json.decode(text, type=list[Recording])
+            if text.lstrip().startswith(b"[")
+            else [msgspec.json.decode(text, type=Recording)]
+        )
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"{file}: {error}.", hint="It holds one recorded interaction, or a list of them."
+        ) from error
+
+
+def summary(recording: Recording) -> dict[str, Any]:
+    """Say what the wire readers see in one interaction."""
+    url = urlsplit(recording.request.url)
+    path = url.path + (f"?{url.query}" if url.query else "")
+    head = Head(recording.request.method, url.netloc, path or "/", recording.request.headers)
+    request = read_request(head, recording.request.body_b64 or b"")
+    response = _answer(recording.response, head, request)
+    return {
+        "id": recording.id,
+        "kind": request.kind,
+        "dialect": request.dialect,
+        "parse": min(request.parse, response.parse if response else request.parse, key=_WORST.index),
+        "model": request.model or (response.model if response else None),
+        "stream": request.stream,
+        "prompt": request.prompt,
+        "messages": msgspec.to_builtins(request.messages),
+        "output": response.output if response else "",
+        "reasoning": response.reasoning if response else "",
+        "tool_calls": msgspec.to_builtins(response.tool_calls) if response else [],
+        "usage": msgspec.to_builtins(response.usage) if response else None,
+        "skipped": sorted({*request.skipped, *(response.skipped if response else ())}),
+    }
+
+
+def _answer(response: Response | None, head: Head, request: RequestReading) -> ResponseReading | None:
+    if response is None or not response.body_b64:
+        return None
+    return read_response(head, request, response.status, response.headers, response.body_b64)

@@ -1,0 +1,190 @@
+"""Every table of the store, once.
+
+Evidence: ``entry`` and ``content`` (sealed, append-only), ``lane`` and ``lane_list`` (sealed counters,
+so that a cut tail or a removed lane shows), ``reading`` (who read which content), ``policy_version``
+(the compiled snapshots that decisions name). Derived: ``record``, the index that ``log list`` searches.
+The rest: accounts, policy documents and invitations.
+
+Times are integer microseconds, UTC: what a database renders as a date it may also round. Lists of
+codes are text separated by blanks, lists of free names are JSON text; neither is hashed.
+No column holds prompt text or a hash of it: those lie inside ``sealed``.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    Text,
+    text,
+)
+from sqlmodel import Field, SQLModel
+
+OPEN = "open"
+_OPEN_ONLY = text("state = 'open'")
+
+
+class EntryRow(SQLModel, table=True):
+    """One spool entry as its worker numbered it; the sealed part holds all of it but the body."""
+
+    __tablename__ = "entry"
+    lane: str = Field(sa_column=Column(Text, primary_key=True))
+    n: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    rid: str = Field(sa_column=Column(Text, nullable=False))
+    kind: str = Field(sa_column=Column(Text, nullable=False))
+    time_us: int = Field(sa_column=Column(BigInteger, nullable=False))
+    sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class ContentRow(SQLModel, table=True):
+    """The stored bytes of one entry's body, sealed; an entry without a body has no row here."""
+
+    __tablename__ = "content"
+    __table_args__ = (ForeignKeyConstraint(["lane", "n"], ["entry.lane", "entry.n"]),)
+    lane: str = Field(sa_column=Column(Text, primary_key=True))
+    n: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    rid: str = Field(sa_column=Column(Text, nullable=False))
+    part: str = Field(sa_column=Column(Text, nullable=False))
+    sealed_sha256: str = Field(sa_column=Column(Text, nullable=False))
+    sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class RecordRow(SQLModel, table=True):
+    """What ``log list`` searches: one row an exchange, derived from its one or two entries."""
+
+    __tablename__ = "record"
+    __table_args__ = (
+        Index("record_by_time", "time_us"),
+        Index("record_by_user", "user_name", "time_us"),
+        Index("record_by_service", "service", "time_us"),
+        Index("record_by_decision", "decision", "time_us"),
+        # Only exchanges in flight are in it, so that the archivist finds a dead worker's at once.
+        Index("record_open", "lane", sqlite_where=_OPEN_ONLY, postgresql_where=_OPEN_ONLY),
+    )
+    rid: str = Field(sa_column=Column(Text, primary_key=True))
+    lane: str = Field(sa_column=Column(Text, nullable=False))
+    n: int = Field(sa_column=Column(BigInteger, nullable=False))
+    time_us: int = Field(sa_column=Column(BigInteger, nullable=False))
+    mode: str = Field(sa_column=Column(Text, nullable=False))
+    user_name: str = Field(sa_column=Column(Text, nullable=False))
+    service: str = Field(sa_column=Column(Text, nullable=False))
+    provider: str = Field(sa_column=Column(Text, nullable=False))
+    model: str = Field(sa_column=Column(Text, nullable=False))
+    host: str = Field(sa_column=Column(Text, nullable=False))
+    operation: str = Field(sa_column=Column(Text, nullable=False))
+    klass: int = Field(sa_column=Column(Integer, nullable=False))
+    decision: str = Field(sa_column=Column(Text, nullable=False))
+    reasons: str = Field(sa_column=Column(Text, nullable=False))
+    policy: str = Field(sa_column=Column(Text, nullable=False))
+    grant_id: str = Field(sa_column=Column(Text, nullable=False))
+    session: str = Field(sa_column=Column(Text, nullable=False))
+    parse: str = Field(sa_column=Column(Text, nullable=False))
+    prompt_bytes: int = Field(sa_column=Column(BigInteger, nullable=False))
+    state: str = Field(sa_column=Column(Text, nullable=False))
+    outcome_lane: str | None = Field(default=None, sa_column=Column(Text))
+    outcome_n: int | None = Field(default=None, sa_column=Column(BigInteger))
+    ended_us: int | None = Field(default=None, sa_column=Column(BigInteger))
+    status: int | None = Field(default=None, sa_column=Column(Integer))
+    model_answered: str | None = Field(default=None, sa_column=Column(Text))
+    answer_parse: str | None = Field(default=None, sa_column=Column(Text))
+    input_tokens: int | None = Field(default=None, sa_column=Column(BigInteger))
+    output_tokens: int | None = Field(default=None, sa_column=Column(BigInteger))
+    output_bytes: int | None = Field(default=None, sa_column=Column(BigInteger))
+
+
+class LaneRow(SQLModel, table=True):
+    """How far one lane has come; ``sealed`` holds the same figures where nobody can edit them."""
+
+    __tablename__ = "lane"
+    name: str = Field(sa_column=Column(Text, primary_key=True))
+    last_n: int = Field(sa_column=Column(BigInteger, nullable=False))
+    opened_us: int = Field(sa_column=Column(BigInteger, nullable=False))
+    closed_us: int | None = Field(default=None, sa_column=Column(BigInteger))
+    torn_bytes: int = Field(sa_column=Column(BigInteger, nullable=False))
+    position: str = Field(default="", sa_column=Column(Text, nullable=False))
+    sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class LaneListRow(SQLModel, table=True):
+    """One row: the sealed list of all lanes that were ever opened."""
+
+    __tablename__ = "lane_list"
+    __table_args__ = (CheckConstraint("id = 1", name="lane_list_is_one_row"),)
+    id: int = Field(default=1, sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class ReadingRow(SQLModel, table=True):
+    """Somebody read the content of a record; ``rid`` is the record that says so."""
+
+    __tablename__ = "reading"
+    __table_args__ = (Index("reading_by_subject", "subject_rid"),)
+    rid: str = Field(sa_column=Column(Text, primary_key=True))
+    subject_rid: str = Field(sa_column=Column(Text, nullable=False))
+    reader: str = Field(sa_column=Column(Text, nullable=False))
+    time_us: int = Field(sa_column=Column(BigInteger, nullable=False))
+
+
+class PersonRow(SQLModel, table=True):
+    """A local account; ``name`` is canonical, passwords are argon2 strings."""
+
+    __tablename__ = "person"
+    name: str = Field(sa_column=Column(Text, primary_key=True))
+    groups: str = Field(sa_column=Column(Text, nullable=False))
+    roles: str = Field(sa_column=Column(Text, nullable=False))
+    disabled: bool = Field(default=False, sa_column=Column(Boolean, nullable=False))
+    password: str | None = Field(default=None, sa_column=Column(Text))
+    proxy_password: str | None = Field(default=None, sa_column=Column(Text))
+    created_us: int = Field(sa_column=Column(BigInteger, nullable=False))
+    updated_us: int = Field(sa_column=Column(BigInteger, nullable=False, index=True))
+
+
+class PolicyDocumentRow(SQLModel, table=True):
+    """One applied file, or its withdrawal; a newer version of the same file replaces the older."""
+
+    __tablename__ = "policy_document"
+    version: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    file: str = Field(sa_column=Column(Text, nullable=False, index=True))
+    text: str = Field(sa_column=Column(Text, nullable=False))
+    sha256: str = Field(sa_column=Column(Text, nullable=False))
+    applied_us: int = Field(sa_column=Column(BigInteger, nullable=False))
+    applied_by: str = Field(sa_column=Column(Text, nullable=False))
+    withdrawn: bool = Field(default=False, sa_column=Column(Boolean, nullable=False))
+
+
+class PolicyVersionRow(SQLModel, table=True):
+    """A compiled snapshot, kept for as long as a record names it: decisions are replayed from it."""
+
+    __tablename__ = "policy_version"
+    sha256: str = Field(sa_column=Column(Text, primary_key=True))
+    snapshot: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class InviteRow(SQLModel, table=True):
+    """A set-up link that is good once; only the hash of its secret is kept."""
+
+    __tablename__ = "invite"
+    token_sha256: str = Field(sa_column=Column(Text, primary_key=True))
+    name: str = Field(sa_column=Column(Text, nullable=False))
+    created_us: int = Field(sa_column=Column(BigInteger, nullable=False))
+    expires_us: int = Field(sa_column=Column(BigInteger, nullable=False))
+    used_us: int | None = Field(default=None, sa_column=Column(BigInteger))
+
+
+METADATA = SQLModel.metadata
+ENTRY = METADATA.tables["entry"]
+CONTENT = METADATA.tables["content"]
+RECORD = METADATA.tables["record"]
+LANE = METADATA.tables["lane"]
+LANE_LIST = METADATA.tables["lane_list"]
+READING = METADATA.tables["reading"]
+PERSON = METADATA.tables["person"]
+POLICY_DOCUMENT = METADATA.tables["policy_document"]
+POLICY_VERSION = METADATA.tables["policy_version"]
+INVITE = METADATA.tables["invite"]

@@ -1,0 +1,299 @@
+"""Whoever edits the database without the key is found, and what he touched is named."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import pytest
+from _pytest.mark import ParameterSet
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sekimori.ledger.record import Part
+from sekimori.store.engine import session
+from sekimori.store.policies import PolicyRepo
+from sekimori.store.tables import METADATA
+from sekimori.store.verify import COVERS, verify
+from support.evidence import Installation, answered, asked, body, refused
+
+SNAPSHOT = b'{"format":1}'
+POLICY = hashlib.sha256(SNAPSHOT).hexdigest()
+
+
+@pytest.fixture
+def stored(house):
+    """Two lanes: one living with an answered, a refused and an open exchange, one dead; one reading."""
+    with session(house.engine) as opened:
+        PolicyRepo(opened).keep_snapshot(POLICY, SNAPSHOT)
+    worker = house.worker("w1")
+    worker.write(asked("r1", policy=POLICY), refused("r2", policy=POLICY))
+    worker.write(answered("r1"), asked("r4", policy=POLICY))
+    worker.write(asked("t1", mode="turn"), Part(rid="t1", time_us=1, number=1, body=body(b"more")))
+    other = house.worker("w2")
+    other.write(asked("r3", policy=POLICY))
+    other.die()
+    house.archivist.run_once()
+    house.log().content("r1", reader="sato", reader_source="os", reason="監査")
+    assert house.verify().ok
+    return house
+
+
+def attack(house: Installation, *statements: str) -> None:
+    with closing(sqlite3.connect(house.database)) as database, database:
+        database.execute("PRAGMA foreign_keys = OFF")
+        for statement in statements:
+            assert database.execute(statement).rowcount != 0, f"{statement} changed nothing"
+
+
+@pytest.mark.parametrize(
+    ("statement", "fault"),
+    [
+        pytest.param("DELETE FROM entry WHERE lane='w1' AND n=6", ("entry", "w1/6", "missing"), id="tail"),
+        pytest.param(
+            "DELETE FROM entry WHERE lane='w1' AND n>=5", ("entry", "w1/5-6", "missing"), id="long tail"
+        ),
+        pytest.param("DELETE FROM entry WHERE lane='w1' AND n=1", ("entry", "w1/1", "missing"), id="head"),
+        pytest.param("DELETE FROM entry WHERE lane='w1' AND n=3", ("entry", "w1/3", "missing"), id="middle"),
+        pytest.param(
+            "DELETE FROM entry WHERE lane='w2'", ("entry", "w2/1", "missing"), id="all entries of a lane"
+        ),
+        pytest.param(
+            "DELETE FROM entry WHERE lane='archivist-1'",
+            ("entry", "archivist-1/1", "missing"),
+            id="the archivist's word",
+        ),
+        pytest.param(
+            "DELETE FROM content WHERE lane='w1' AND n=3", ("content", "w1/3", "missing"), id="an answer"
+        ),
+        pytest.param(
+            "DELETE FROM record WHERE rid='r2'", ("record", "r2", "missing"), id="a refusal's record"
+        ),
+        pytest.param("DELETE FROM lane WHERE name='w2'", ("lane", "w2", "missing"), id="a lane's row"),
+        pytest.param("DELETE FROM lane_list", ("lane_list", "", "missing"), id="the list of lanes"),
+        pytest.param("DELETE FROM reading", ("reading", "reading-1", "missing"), id="a reading"),
+        pytest.param("DELETE FROM policy_version", ("policy_version", POLICY, "missing"), id="a policy"),
+        pytest.param(
+            "INSERT INTO entry SELECT lane, 7, rid, kind, time_us, sealed FROM entry WHERE lane='w1' AND n=1",
+            ("entry", "w1/7", "extra"),
+            id="a copied entry behind the last",
+        ),
+        pytest.param(
+            "INSERT INTO entry SELECT lane, 0, rid, kind, time_us, sealed FROM entry WHERE lane='w1' AND n=1",
+            ("entry", "w1/0", "extra"),
+            id="a copied entry before the first",
+        ),
+        pytest.param(
+            "INSERT INTO entry SELECT 'w9', n, rid, kind, time_us, sealed FROM entry WHERE lane='w1' AND n=1",
+            ("entry", "w9/1", "altered"),
+            id="a copied entry in a lane of its own",
+        ),
+        pytest.param(
+            "INSERT INTO content SELECT lane, 2, rid, part, sealed_sha256, sealed FROM content WHERE n=3",
+            ("content", "w1/2", "extra"),
+            id="content for a refusal",
+        ),
+        pytest.param(
+            "INSERT INTO content SELECT lane, 99, rid, part, sealed_sha256, sealed FROM content WHERE n=3",
+            ("content", "w1/99", "extra"),
+            id="content without an entry",
+        ),
+        pytest.param(
+            "INSERT INTO lane SELECT 'w9', last_n, opened_us, closed_us, torn_bytes, position, sealed FROM lane "
+            "WHERE name='w1'",
+            ("lane", "w9", "extra"),
+            id="a copied lane",
+        ),
+        pytest.param(
+            "INSERT INTO reading VALUES ('reading-9', 'r1', 'tanaka', 1)",
+            ("reading", "reading-9", "extra"),
+            id="a reading that nobody did",
+        ),
+        pytest.param(
+            "UPDATE record SET state='open', outcome_lane=NULL, outcome_n=NULL WHERE rid='r1'",
+            ("record", "r1", "altered"),
+            id="an answer disowned",
+        ),
+        pytest.param(
+            "UPDATE record SET outcome_lane='w1', outcome_n=77 WHERE rid='r4'",
+            ("record", "r4", "altered"),
+            id="an answer invented",
+        ),
+        pytest.param(
+            "UPDATE entry SET sealed=(SELECT sealed FROM entry WHERE lane='w1' AND n=4) WHERE lane='w1' AND n=1",
+            ("entry", "w1/1", "altered"),
+            id="another entry's seal",
+        ),
+        pytest.param(
+            "UPDATE content SET sealed=(SELECT sealed FROM content WHERE lane='w1' AND n=4) "
+            "WHERE lane='w1' AND n=1",
+            ("content", "w1/1", "altered"),
+            id="another prompt's seal",
+        ),
+        pytest.param(
+            "UPDATE lane SET sealed=(SELECT sealed FROM lane WHERE name='w2') WHERE name='w1'",
+            ("lane", "w1", "altered"),
+            id="another lane's seal",
+        ),
+        pytest.param(
+            "UPDATE lane_list SET sealed=(SELECT sealed FROM lane WHERE name='w2')",
+            ("lane_list", "", "altered"),
+            id="a lane's seal for the list",
+        ),
+    ],
+)
+def test_each_attack_on_rows_is_named(stored, statement, fault):
+    attack(stored, statement)
+    assert fault in stored.faults()
+
+
+def test_two_swapped_entries_are_both_named(stored):
+    attack(
+        stored,
+        "CREATE TABLE t AS SELECT * FROM entry WHERE lane='w1' AND n IN (1,4)",
+        "UPDATE entry SET sealed=(SELECT sealed FROM t WHERE t.n=5-entry.n) WHERE lane='w1' AND n IN (1,4)",
+        "DROP TABLE t",
+    )
+    assert {("entry", "w1/1", "altered"), ("entry", "w1/4", "altered")} <= stored.faults()
+
+
+def test_a_lane_removed_with_all_that_hangs_on_it_is_missed(stored):
+    attack(
+        stored,
+        "DELETE FROM record WHERE lane='w2'",
+        "DELETE FROM content WHERE lane='w2'",
+        "DELETE FROM entry WHERE lane='w2'",
+        "DELETE FROM lane WHERE name='w2'",
+    )
+    assert ("lane", "w2", "missing") in stored.faults()
+
+
+def test_an_exchange_removed_from_every_table_is_missed(stored):
+    attack(
+        stored,
+        "DELETE FROM record WHERE rid='r1'",
+        "DELETE FROM content WHERE rid='r1'",
+        "DELETE FROM entry WHERE rid='r1'",
+        "DELETE FROM reading",
+    )
+    assert {("entry", "w1/1", "missing"), ("entry", "w1/3", "missing")} <= stored.faults()
+
+
+def test_a_cut_tail_with_its_lane_s_figures_adjusted_is_found(stored):
+    attack(
+        stored,
+        "DELETE FROM record WHERE rid='t1'",
+        "DELETE FROM content WHERE rid='t1'",
+        "DELETE FROM entry WHERE rid='t1'",
+        "UPDATE lane SET last_n=4 WHERE name='w1'",
+    )
+    assert ("lane", "w1", "altered") in stored.faults()
+
+
+def _columns() -> Iterator[ParameterSet]:
+    for table in COVERS:
+        for column in METADATA.tables[table].columns:
+            if (table, column.name) != ("lane_list", "id"):  # its CHECK refuses any other value
+                yield pytest.param(table, column.name, id=f"{table}.{column.name}")
+
+
+@pytest.mark.parametrize(("table", "column"), list(_columns()))
+def test_an_edit_of_any_column_of_any_row_is_found(stored, table, column):
+    with closing(sqlite3.connect(stored.database)) as database:
+        places = [row[0] for row in database.execute(f"SELECT rowid FROM {table}")]
+    for rowid in places:
+        with closing(sqlite3.connect(stored.database)) as database:
+            database.execute("PRAGMA foreign_keys = OFF")
+            (before,) = database.execute(f"SELECT {column} FROM {table} WHERE rowid=?", [rowid]).fetchone()
+            with database:
+                database.execute(f"UPDATE {table} SET {column}=? WHERE rowid=?", [_other(before), rowid])
+            named = {fault[0] for fault in stored.faults()}
+            assert table in named, f"row {rowid}: {before!r}"
+            with database:
+                database.execute(f"UPDATE {table} SET {column}=? WHERE rowid=?", [before, rowid])
+    assert stored.verify().ok
+
+
+def _other(value: Any) -> Any:
+    match value:
+        case None:
+            return 7
+        case int():
+            return value + 100
+        case str():
+            return value + "x"
+        case bytes():
+            return bytes([value[0]]) + value[1:-1] + bytes([value[-1] ^ 1])
+
+
+SEALED = [("entry", "sealed"), ("content", "sealed"), ("lane", "sealed"), ("lane_list", "sealed")]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    where=st.sampled_from(SEALED), at=st.integers(0, 10_000), bit=st.integers(0, 7), row=st.integers(0, 20)
+)
+def test_no_bit_of_a_seal_can_be_flipped_unseen(stored, where, at, bit, row):
+    table, column = where
+    with closing(sqlite3.connect(stored.database)) as database:
+        found = database.execute(f"SELECT rowid, {column} FROM {table}").fetchall()
+        rowid, before = found[row % len(found)]
+        after = bytearray(before)
+        after[at % len(after)] ^= 1 << bit
+        with database:
+            database.execute(f"UPDATE {table} SET {column}=? WHERE rowid=?", [bytes(after), rowid])
+        named = {fault[0] for fault in stored.faults()}
+        with database:
+            database.execute(f"UPDATE {table} SET {column}=? WHERE rowid=?", [before, rowid])
+    assert table in named
+
+
+def test_a_database_file_that_is_broken_inside_is_named_and_not_hidden(stored):
+    stored.engine.dispose()
+    with closing(sqlite3.connect(stored.database)) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (root,) = database.execute("SELECT rootpage FROM sqlite_master WHERE name='entry'").fetchone()
+    data = bytearray(stored.database.read_bytes())
+    data[(root - 1) * 4096 : (root - 1) * 4096 + 64] = bytes(64)
+    stored.database.write_bytes(data)
+    report = stored.verify()
+    assert not report.ok
+    assert ("database", "", "altered") in {(fault.table, fault.key, fault.what) for fault in report.faults}
+
+
+def test_verify_beside_a_running_archivist_raises_no_false_alarm(house):
+    worker = house.worker("w1")
+    stop = threading.Event()
+    thread = threading.Thread(target=house.new_archivist().run_forever, args=(stop,))
+    thread.start()
+    try:
+        for number in range(60):
+            worker.write(asked(f"r{number}"), *([answered(f"r{number}")] if number % 3 else []))
+            if number % 6 == 0:
+                assert house.verify().faults == ()
+                house.log().content("r0", reader="sato", reader_source="os", reason="監査")
+    finally:
+        stop.set()
+        thread.join(10)
+    house.archivist.run_once()
+    report = house.verify()
+    assert report.faults == ()
+    assert report.counts["record"] == 60 + report.counts["reading"]
+
+
+def test_verify_tells_how_far_it_is_and_what_it_covers(stored):
+    seen = []
+    report = verify(stored.engine, stored.cipher, progress=lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (9, 9)
+    assert set(report.covers) == {
+        "entry", "content", "record", "lane", "lane_list", "reading", "policy_version",
+    }  # fmt: skip
+    assert report.counts["entry"] == 9
+
+
+def test_an_installation_without_any_record_is_intact(house):
+    assert house.verify().ok

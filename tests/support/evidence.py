@@ -1,0 +1,217 @@
+"""A small installation around a real database file and real spool lanes, and exchanges to fill them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from sekimori.ledger.files import LocalFiles
+from sekimori.ledger.lane import LaneWriter
+from sekimori.ledger.lanes import lanes, read_shipped
+from sekimori.ledger.record import Body, Entry, Intent, Outcome, encode
+from sekimori.store.archivist import Archivist
+from sekimori.store.engine import open_store
+from sekimori.store.log import LogReader
+from sekimori.store.verify import Report, verify
+from sekimori.vault.content import ContentCipher
+from sekimori.vault.sealing import SegmentOpener, SegmentSealer
+
+START_US = 1_775_012_345_678_901
+PROMPT = "会議録を三行に要約してください。合言葉は月見草です。"
+ANSWER = "要約: 予算は承認された。合言葉の返事は宵待草。"
+
+
+class Ticks:
+    """A clock that moves on by a microsecond whenever it is asked."""
+
+    def __init__(self, at_us: int = START_US) -> None:
+        self.at_us = at_us
+
+    def __call__(self) -> int:
+        self.at_us += 1
+        return self.at_us
+
+
+class Notes:
+    """A watch that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.entries = 0
+        self.given_up = 0
+        self.torn_lanes: dict[str, int] = {}
+        self.busy_rounds: list[str] = []
+        self.alarms: list[str] = []
+
+    def archived(self, entries: int, content_bytes: int) -> None:
+        self.entries += entries
+
+    def crashed(self, exchanges: int) -> None:
+        self.given_up += exchanges
+
+    def torn(self, lane: str, torn_bytes: int) -> None:
+        self.torn_lanes[lane] = torn_bytes
+
+    def busy(self, reason: str) -> None:
+        self.busy_rounds.append(reason)
+
+    def alarm(self, sentence: str) -> None:
+        self.alarms.append(sentence)
+
+
+def body(stored: bytes, content_type: str = "application/json") -> Body:
+    """Describe bytes that are stored as they crossed the barrier."""
+    sha256 = hashlib.sha256(stored).hexdigest()
+    return Body(
+        sha256=sha256, size=len(stored), stored=stored, stored_sha256=sha256, content_type=content_type
+    )
+
+
+def asked(rid: str, *, prompt: str = PROMPT, **changes: Any) -> Intent:
+    """Return an approved chat completion that is about to leave."""
+    request = {"model": "gpt-x", "messages": [{"role": "user", "content": prompt}]}
+    intent = Intent(
+        rid=rid,
+        time_us=START_US,
+        user="yamada",
+        user_source="basic",
+        client="192.0.2.7",
+        service="openai-api",
+        provider="openai",
+        model="gpt-x",
+        host="api.openai.com",
+        method="POST",
+        path="/v1/chat/completions",
+        target="/v1/chat/completions",
+        http_version="HTTP/2",
+        purpose="会議録の要約",
+        class_source="floor",
+        decision="allow",
+        grant="g-2026-001",
+        kind="generate",
+        dialect="openai-chat",
+        parse="parsed",
+        headers=(("content-type", "application/json"),),
+        body=body(json.dumps(request, ensure_ascii=False).encode()),
+    )
+    return msgspec.structs.replace(intent, **changes)
+
+
+def answered(rid: str, *, text: str = ANSWER, **changes: Any) -> Outcome:
+    """Return the completed answer to ``asked``."""
+    response = {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "model": "gpt-x-2026",
+        "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}],
+        "usage": {"prompt_tokens": 12, "completion_tokens": 7, "total_tokens": 19},
+    }
+    outcome = Outcome(
+        rid=rid,
+        time_us=START_US + 900_000,
+        state="complete",
+        status=200,
+        headers=(("content-type", "application/json"),),
+        first_byte_us=START_US + 400_000,
+        body=body(json.dumps(response, ensure_ascii=False).encode()),
+    )
+    return msgspec.structs.replace(outcome, **changes)
+
+
+def refused(rid: str, **changes: Any) -> Intent:
+    """Return a request that was stopped; only its masked text is kept."""
+    defaults: dict[str, Any] = {
+        "decision": "deny",
+        "reasons": ("DENY_NO_GRANT", "DENY_TOS_CONFIDENTIAL"),
+        "grant": "",
+        "masked": "機密性2情報 ******",
+        "body": Body(sha256="5" * 64, size=345),
+    }
+    return asked(rid, **(defaults | changes))
+
+
+class Installation:
+    """Spool, database and keys of one machine, in a folder."""
+
+    def __init__(self, folder: Path, *, keys: bytes | None = None) -> None:
+        self.keys = keys or os.urandom(64)
+        private = X25519PrivateKey.from_private_bytes(self.keys[:32])
+        self.public = private.public_key().public_bytes_raw()
+        self.opener = SegmentOpener(private.private_bytes_raw())
+        self.folder = folder
+        self.spool = folder / "spool"
+        self.database = folder / "sekimori.db"
+        self.engine = open_store(self.database)
+        self.cipher = ContentCipher(self.keys[32:])
+        self.clock = Ticks()
+        self.notes = Notes()
+        self.archivist = self.new_archivist()
+        self._ids = iter(range(1, 1_000_000))
+
+    def new_archivist(self) -> Archivist:
+        """Return an archivist that remembers nothing, as after a restart."""
+        return Archivist(
+            self.spool,
+            opener=self.opener,
+            engine=self.engine,
+            cipher=self.cipher,
+            clock=self.clock,
+            watch=self.notes,
+        )
+
+    def worker(self, lane: str, *, segment_bytes: int = 1 << 20) -> Worker:
+        """Start a worker's lane."""
+        return Worker(self, lane, segment_bytes)
+
+    def log(self) -> LogReader:
+        """Return a reader of the log."""
+        return LogReader(
+            self.engine, self.cipher, clock=self.clock, new_id=lambda: f"reading-{next(self._ids)}"
+        )
+
+    def verify(self) -> Report:
+        """Check everything, with the markers that the spool still has."""
+        shipped = {folder.name: read_shipped(folder).at().n for folder in lanes(self.spool)}
+        return verify(self.engine, self.cipher, shipped=shipped)
+
+    def faults(self) -> set[tuple[str, str, str]]:
+        """Return what ``verify`` names, without the details."""
+        return {(fault.table, fault.key, fault.what) for fault in self.verify().faults}
+
+    def files(self) -> Iterator[bytes]:
+        """Yield the bytes of every file in the folder."""
+        for path in sorted(self.folder.rglob("*")):
+            if path.is_file():
+                yield path.read_bytes()
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self.engine.dispose()
+
+
+class Worker:
+    """One lane, written as a gate worker writes it."""
+
+    def __init__(self, house: Installation, lane: str, segment_bytes: int) -> None:
+        sealer = SegmentSealer(house.public)
+        self._writer = LaneWriter(
+            house.spool, lane, sealer=sealer, segment_bytes=segment_bytes, files=LocalFiles()
+        )
+
+    def write(self, *entries: Entry) -> None:
+        """Make the entries durable in one commit."""
+        self._writer.commit([encode(entry) for entry in entries])
+
+    def die(self) -> None:
+        """End without a word."""
+        self._writer.abandon()
+
+    def close(self) -> None:
+        """End properly."""
+        self._writer.close()

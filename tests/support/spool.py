@@ -1,0 +1,124 @@
+"""A spool to experiment with: fixed keys, entries to write, and a disk that can fail in every way."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from sekimori.ledger.files import LocalFiles
+from sekimori.ledger.lane import LaneWriter
+from sekimori.ledger.lanes import START, Position
+from sekimori.ledger.reading import LaneReader
+from sekimori.ledger.record import Body, Entry, Intent, encode
+from sekimori.ledger.walk import Item
+from sekimori.vault.sealing import SegmentOpener, SegmentSealer
+
+PRIVATE = bytes(range(32))
+PUBLIC = X25519PrivateKey.from_private_bytes(PRIVATE).public_key().public_bytes_raw()
+SEALER = SegmentSealer(PUBLIC)
+PROMPT = "職員名簿の要約をお願いします。"
+
+
+def opener() -> SegmentOpener:
+    """Return the archivist's opener of the fixed key."""
+    return SegmentOpener(PRIVATE)
+
+
+def intent(rid: str | int, *, size: int = 0, prompt: str = PROMPT) -> Intent:
+    """Return an entry; ``size`` adds that many bytes that compress to nothing."""
+    return Intent(
+        rid=str(rid),
+        time_us=1_775_012_345_678_901,
+        user="yamada",
+        decision="allow",
+        body=Body(stored=prompt.encode() + os.urandom(size)),
+    )
+
+
+def write_lane(
+    spool: Path,
+    commits: Sequence[Sequence[Entry]],
+    *,
+    lane: str = "w1-1",
+    segment_bytes: int = 64 * 1024,
+    closed: bool = False,
+) -> Path:
+    """Write a lane whose writer is dead now, one frame for each commit; return its folder."""
+    writer = LaneWriter(spool, lane, sealer=SEALER, segment_bytes=segment_bytes, files=LocalFiles())
+    for commit in commits:
+        writer.commit([encode(entry) for entry in commit])
+    if closed:
+        writer.close()
+    writer.abandon()
+    return spool / lane
+
+
+def read_lane(lane_dir: Path, start: Position = START) -> list[Item]:
+    """Read a lane to its end."""
+    return list(LaneReader(lane_dir, opener()).read(start))
+
+
+def rids(lane_dir: Path) -> list[str]:
+    """Return the ids of a lane's entries in order."""
+    return [item.entry.rid for item in read_lane(lane_dir)]
+
+
+class Disk(LocalFiles):
+    """The real disk, until it is told to fail; remembers what was asked of it."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.full = False
+        self.most: int | None = None
+        self.write_error = 0
+        self.sync_error = 0
+        self.cut_error = 0
+        self.free: int | None = None
+        self.removes = False
+        self.replaces = False
+        self.answering = threading.Event()
+        self.answering.set()
+        self.asked = threading.Event()
+
+    def create(self, path: Path, size: int) -> int:
+        if self.full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return super().create(path, size)
+
+    def write(self, handle: int, data: bytes, offset: int) -> int:
+        self.calls.append("write")
+        if self.write_error:
+            raise OSError(self.write_error, os.strerror(self.write_error))
+        if self.most == 0:
+            return 0
+        return super().write(handle, data[: self.most], offset)
+
+    def sync(self, handle: int) -> None:
+        self.asked.set()
+        self.answering.wait()
+        if self.sync_error:
+            raise OSError(self.sync_error, os.strerror(self.sync_error))
+        super().sync(handle)
+        self.calls.append("sync")
+
+    def is_at(self, handle: int, path: Path) -> bool:
+        if self.removes:
+            path.unlink(missing_ok=True)
+        if self.replaces:
+            content = path.read_bytes()
+            path.unlink()
+            path.write_bytes(content)
+        return super().is_at(handle, path)
+
+    def truncate(self, handle: int, size: int) -> None:
+        if self.cut_error:
+            raise OSError(self.cut_error, os.strerror(self.cut_error))
+        super().truncate(handle, size)
+
+    def free_bytes(self, folder: Path) -> int:
+        return super().free_bytes(folder) if self.free is None else self.free
