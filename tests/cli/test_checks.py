@@ -156,6 +156,7 @@ with only_one(Places(Path(sys.argv[1]), Path(sys.argv[2]))):
 def test_a_second_up_on_the_folder_is_refused_with_the_process_of_the_first(places):
     argv = [sys.executable, "-c", HOLD, str(places.data), str(places.keys)]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
         assert checks.running(places)
         with (

@@ -253,6 +253,7 @@ async def test_children_of_a_killed_supervisor_end_by_themselves():
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", SUPERVISOR, stderr=asyncio.subprocess.PIPE
     )
+    assert process.stderr is not None
     pid = int(await asyncio.wait_for(process.stderr.readline(), 20))
     assert alive(pid)
     process.kill()

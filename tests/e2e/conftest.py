@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
 from support.installation import Installation
 from support.standin.certificates import make
 from support.threads import StandinThread

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
-import socket
 import ssl
 
 import pytest
+
 from support.installation import secret
 from support.rawclient import RawClient, Reply, basic
 
@@ -29,7 +29,9 @@ def tunnel(house, host: str = API, authorization: str | None = YAMADA, sni: str 
     return client
 
 
-def post(client: RawClient, body: bytes, path: str = "/v1/chat/completions", *headers: str, host: str = API) -> Reply:
+def post(
+    client: RawClient, body: bytes, path: str = "/v1/chat/completions", *headers: str, host: str = API
+) -> Reply:
     lines = [f"POST {path} HTTP/1.1", f"Host: {host}", "Content-Type: application/json"]
     lines += headers or [f"Content-Length: {len(body)}"]
     return client.request("\n".join(lines), body)
@@ -91,7 +93,9 @@ def test_a_name_is_decided_in_its_canonical_form(house, host):
         assert post(client, chat()).status == 200
 
 
-@pytest.mark.parametrize("host", ["api%2eopenai.com", "user@api.openai.com", "api..openai.com", "api.openai.com:443@x"])
+@pytest.mark.parametrize(
+    "host", ["api%2eopenai.com", "user@api.openai.com", "api..openai.com", "api.openai.com:443@x"]
+)
 def test_a_malformed_name_is_a_bad_request(house, host):
     with RawClient(house.installation.gate) as client:
         assert client.connect(f"{host}:443", YAMADA).status == 400
@@ -100,9 +104,9 @@ def test_a_malformed_name_is_a_bad_request(house, host):
 def test_a_homograph_is_just_another_host_and_gets_no_certificate(house):
     before = seen(house)
     with RawClient(house.installation.gate) as client:
-        assert client.connect("xn--pi-7kc.openai.example.jp:443", YAMADA).status == 200
+        assert client.connect("xn--pi-7kc.example.jp:443", YAMADA).status == 200
         with pytest.raises((ssl.SSLError, ConnectionError, TimeoutError)):
-            client.tls("xn--pi-7kc.openai.example.jp", None)
+            client.tls("xn--pi-7kc.example.jp", None)
     assert seen(house) == before
 
 
@@ -154,7 +158,10 @@ def test_without_sni_another_host_is_tunnelled(house):
     "head",
     [
         pytest.param("POST /v1/chat/completions HTTP/1.1\nHost: api.anthropic.com", id="another Host"),
-        pytest.param("POST https://api.deepseek.com/v1/chat/completions HTTP/1.1\nHost: api.openai.com", id="absolute form"),
+        pytest.param(
+            "POST https://api.deepseek.com/v1/chat/completions HTTP/1.1\nHost: api.openai.com",
+            id="absolute form",
+        ),
         pytest.param("POST /v1/chat/completions HTTP/1.1\nHost: api.openai.com:8443", id="another port"),
     ],
 )
@@ -295,7 +302,9 @@ def test_a_model_in_utf_16_is_read_for_what_it_is(house):
 def test_a_model_in_a_compressed_body_is_read(house, model, status):
     body = gzip.compress(chat(model))
     with tunnel(house) as client:
-        reply = post(client, body, "/v1/chat/completions", f"Content-Length: {len(body)}", "Content-Encoding: gzip")
+        reply = post(
+            client, body, "/v1/chat/completions", f"Content-Length: {len(body)}", "Content-Encoding: gzip"
+        )
         assert reply.status == status
 
 
@@ -327,7 +336,9 @@ _INNER = b"POST /v1/chat/completions HTTP/1.1\r\nHost: api.openai.com\r\nContent
         pytest.param(("Content-Length: 5", "Transfer-Encoding: chunked"), b"0\r\n\r\n" + _INNER, id="CL+TE"),
         pytest.param(("Content-Length: 5", "Content-Length: 6"), b"hello!", id="two lengths"),
         pytest.param(("Transfer-Encoding: xchunked",), b"0\r\n\r\n", id="unknown TE"),
-        pytest.param(("Transfer-Encoding: chunked", "Transfer-Encoding: identity"), b"0\r\n\r\n", id="two TE"),
+        pytest.param(
+            ("Transfer-Encoding: chunked", "Transfer-Encoding: identity"), b"0\r\n\r\n", id="two TE"
+        ),
         pytest.param(("Transfer-Encoding : chunked",), b"0\r\n\r\n", id="a space before the colon"),
         pytest.param(("Transfer-Encoding: gzip, chunked",), b"0\r\n\r\n", id="a second coding"),
         pytest.param(("Content-Length: +5",), b"hello", id="a signed length"),
@@ -393,6 +404,6 @@ def test_a_request_head_without_an_end_is_closed(house):
         try:
             client.send(b"GET / HTTP/1.1\r\n" + b"X-A: b\r\n" * 20_000)
             reply = client.read()
-        except (ConnectionError, ssl.SSLError, socket.timeout):
+        except (TimeoutError, ConnectionError, ssl.SSLError):
             return
         assert reply.status in {0, 431}

@@ -7,12 +7,14 @@ from datetime import timedelta
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sekimori.errors import KeyAccessError, PolicyUnavailableError
-from sekimori.gate.ca import NAMES_PER_SHARD, SHARD_LIFE, SHARD_RENEWAL, Issuer
+from sekimori.gate.ca import NAMES_PER_SHARD, SHARD_LIFE, SHARD_RENEWAL, Issuer, IssuingSet
 from sekimori.gate.names import permitted_names
 from support.authority import NOW, Authority, openssl_verify, pem
 
@@ -27,6 +29,17 @@ def extension[E: x509.ExtensionType](cert: x509.Certificate, kind: type[E]) -> x
 
 def certificates(issuing_set: IssuingSet) -> set[x509.Certificate]:
     return {shard.cert for shard in issuing_set.shards}
+
+
+def unbounded(authority: Authority) -> bytes:
+    """Return an issuing certificate that permits whatever it likes."""
+    key = authority.issuing_key.public_key()
+    excluded = [x509.DNSName("only.this.is.excluded.example")]
+    builder = x509.CertificateBuilder().subject_name(authority.root.cert.subject).public_key(key)
+    builder = builder.issuer_name(authority.root.cert.subject).serial_number(1)
+    builder = builder.not_valid_before(NOW).not_valid_after(NOW + DAY)
+    builder = builder.add_extension(x509.NameConstraints(None, excluded), critical=True)
+    return pem(builder.sign(authority.root.key, hashes.SHA256()))
 
 
 def test_the_root_is_a_ca_for_ten_years_and_for_one_level_of_issuing_certificates():
@@ -58,7 +71,8 @@ def test_all_names_are_covered_by_shards_of_bounded_size():
     issuing_set = AUTHORITY.issuer().cover(MANY, NOW)
     assert len(issuing_set.shards) == 5
     assert max(len(shard.names) for shard in issuing_set.shards) == NAMES_PER_SHARD
-    assert all(name in shard.names for name, _ in MANY if (shard := issuing_set.shard_for(name)) or True)
+    found = {name: issuing_set.shard_for(name) for name, _ in MANY}
+    assert all(shard is not None and name in shard.names for name, shard in found.items())
     assert issuing_set.shard_for("x.api.service000.example") is issuing_set.shard_for(
         "api.service000.example"
     )
@@ -141,6 +155,7 @@ def test_a_bundle_is_read_back_as_it_was_written():
     "bundle",
     [
         pytest.param(pem(AUTHORITY.root.cert), id="the root itself"),
+        pytest.param(unbounded(AUTHORITY), id="bound to no name"),
         pytest.param(Authority.make().issuer().cover(MANY, NOW).dump(), id="another root's"),
         pytest.param(
             Authority(AUTHORITY.root, Authority.make().issuing_key).issuer().cover(MANY, NOW).dump(),
@@ -205,6 +220,23 @@ def test_openssl_accepts_from_a_stolen_issuing_key_only_what_its_certificate_per
         tmp_path, root=pem(AUTHORITY.root.cert), leaf=forged, chain=pem(shard.cert), now=NOW, strict=False
     )
     assert said == "OK" if complaint is None else complaint in said
+
+
+@pytest.mark.parametrize(("host", "accepted"), [("api.openai.com", True), ("bank.example", False)])
+def test_a_second_implementation_reads_the_constraint_in_the_same_way(host, accepted):
+    (shard,) = AUTHORITY.issuer().cover([("openai.com", True)], NOW).shards
+    forged = x509.load_pem_x509_certificate(AUTHORITY.forge([x509.DNSName(host)], shard.cert, NOW))
+    verifier = (
+        PolicyBuilder()
+        .store(Store([AUTHORITY.root.cert]))
+        .time(NOW)
+        .build_server_verifier(x509.DNSName(host))
+    )
+    if accepted:
+        assert verifier.verify(forged, [shard.cert])[-1] == AUTHORITY.root.cert
+    else:
+        with pytest.raises(VerificationError, match="constraint"):
+            verifier.verify(forged, [shard.cert])
 
 
 def test_a_stolen_issuing_key_cannot_make_a_ca_below_itself(tmp_path):

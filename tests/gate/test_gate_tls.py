@@ -9,6 +9,7 @@ import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import certifi
 import pytest
@@ -18,7 +19,12 @@ from mitmproxy import http, options
 from mitmproxy.addons import core, disable_h2c, next_layer, proxyserver
 from mitmproxy.certs import CertStoreEntry
 from mitmproxy.master import Master
+from mitmproxy.proxy.context import Context
+from mitmproxy.proxy.layers.quic import QuicTlsData
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
+from mitmproxy.test.tflow import tclient_conn
+from mitmproxy.tls import TlsData
+from OpenSSL import SSL
 
 from sekimori.errors import ConfigError
 from sekimori.gate.ca import IssuingSet
@@ -205,7 +211,7 @@ async def greet(port: int, client: ssl.SSLContext) -> str | None:
         _, writer = await asyncio.open_connection(
             "127.0.0.1", port, ssl=client, server_hostname="gate.example"
         )
-    protocol = writer.get_extra_info("ssl_object").selected_alpn_protocol()
+    protocol: str | None = writer.get_extra_info("ssl_object").selected_alpn_protocol()
     await hang_up(writer)
     return protocol
 
@@ -222,6 +228,20 @@ async def test_tls_to_the_proxy_itself_fails_at_once_where_the_listener_has_none
     async with gate(tmp_path, Answering()) as running:
         with pytest.raises(ConnectionError):
             await greet(running.port, ssl.create_default_context())
+
+
+def test_a_handshake_that_has_its_context_already_and_a_quic_one_are_left_alone():
+    tls = SekimoriTlsConfig(
+        LeafMint(Authority.make(NOW).issuing_key, IssuingSet(()), lambda _: True, lambda: NOW)
+    )
+    context = Context(tclient_conn(), options.Options())
+    given = SSL.Connection(SSL.Context(SSL.TLS_SERVER_METHOD))
+    start = TlsData(context.client, context, ssl_conn=given)
+    tls.tls_start_client(start)
+    assert start.ssl_conn is given
+    quic = QuicTlsData(context.client, context)
+    tls.quic_start_client(quic)
+    assert quic.settings is None
 
 
 @contextlib.asynccontextmanager
@@ -256,7 +276,7 @@ def through_the_guarded_loop(folder: Path, host: str, *, trust_own: bool):
     def lookup(name, *rest):
         return socket.getaddrinfo("10.0.0.1" if name == OTHER_AI else name, *rest)
 
-    async def work():
+    async def work() -> Any:
         async with (
             upstream(listening, own, folder),
             gate(folder, witness, ssl_verify_upstream_trusted_ca=str(trusted)) as running,

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from sekimori.errors import KeyAccessError, PolicyUnavailableError
 from sekimori.gate.ca import Issuer
@@ -21,7 +23,7 @@ from sekimori.gate.keyfiles import (
     publish_issuing,
     write_atomically,
 )
-from support.authority import NOW
+from support.authority import NOW, PEM
 
 RULES = [("openai.com", True), ("claude.ai", True)]
 
@@ -85,6 +87,21 @@ def test_a_damaged_key_is_refused(keys, content):
     (keys / "gate/issuing.key").write_bytes(content)
     with pytest.raises(KeyAccessError):
         load_issuing_key(keys / "gate")
+
+
+def test_a_key_of_another_kind_is_refused(keys):
+    key = ed25519.Ed25519PrivateKey.generate().private_bytes(
+        PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (keys / "gate/issuing.key").write_bytes(key)
+    with pytest.raises(KeyAccessError, match="elliptic"):
+        load_issuing_key(keys / "gate")
+
+
+def test_a_damaged_root_certificate_is_refused(keys):
+    (keys / "gate/ca.pem").write_bytes(b"hello")
+    with pytest.raises(KeyAccessError, match="cannot be read"):
+        export_root(keys / "gate")
 
 
 def test_a_root_certificate_of_another_key_is_refused(keys, tmp_path):

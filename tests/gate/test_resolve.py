@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+import ssl
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -49,7 +50,7 @@ def run(guard: AddressGuard, lookup: Lookup, work: Callable[[], Coroutine[Any, A
         return runner.run(work())
 
 
-def resolve(host, guard=None, port=443, **answers):
+def resolve(host: str, guard: AddressGuard | None = None, port: int = 443, **answers: list[str]) -> Any:
     async def work():
         infos = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
         return [info[4][:2] for info in infos]
@@ -309,6 +310,39 @@ def test_asyncio_below_the_resolver_leads_inside_neither(listener):
         with pytest.raises(PrivateAddressError):
             run(AddressGuard({"a.example": "10.0.0.1"}), socket.getaddrinfo, work)
     assert listener.visitors() == 0
+
+
+def test_a_socket_that_is_connected_already_and_one_of_this_machine_are_left_alone(tmp_path):
+    async def work():
+        loop = asyncio.get_running_loop()
+        ours, theirs = socket.socketpair()
+        transport, _ = await loop.create_connection(asyncio.Protocol, sock=ours)
+        transport.close()
+        theirs.close()
+        async with await asyncio.start_unix_server(lambda reader, writer: writer.close(), tmp_path / "s"):
+            _, writer = await asyncio.open_unix_connection(tmp_path / "s")
+            writer.close()
+            await writer.wait_closed()
+
+    run(AddressGuard(), socket.getaddrinfo, work)
+
+
+def test_a_certificate_is_checked_against_the_name_and_not_the_address(listener):
+    guard = AddressGuard({"api.openai.com": f"127.0.0.1:{listener.port}"})
+
+    async def work() -> str | None:
+        waiting = asyncio.open_connection("api.openai.com", 443, ssl=ssl.create_default_context())
+        connecting = asyncio.create_task(waiting)
+        reader = await asyncio.get_running_loop().run_in_executor(None, listener.socket.accept)
+        hello = b""
+        while b"api.openai.com" not in hello and (more := await asyncio.to_thread(reader[0].recv, 4096)):
+            hello += more
+        reader[0].close()
+        with pytest.raises(ConnectionError):
+            await connecting
+        return "api.openai.com" if b"api.openai.com" in hello else None
+
+    assert run(guard, socket.getaddrinfo, work) == "api.openai.com"
 
 
 def test_a_second_answer_of_the_name_server_changes_nothing(listener):

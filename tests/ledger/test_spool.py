@@ -4,6 +4,8 @@ import asyncio
 import errno
 import stat
 import threading
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -12,8 +14,7 @@ from sekimori.ledger.lanes import is_alive, mark_shipped, pending, segments
 from sekimori.ledger.reading import EndState, LaneReader
 from sekimori.ledger.record import Body, Intent
 from sekimori.ledger.spool import SpoolSettings, SpoolWriter
-from sekimori.vault.sealing import SegmentSealer
-from support.spool import PROMPT, PUBLIC, SEALER, Disk, intent, opener, read_lane, rids
+from support.spool import PROMPT, SEALER, Disk, intent, opener, read_lane, rids
 
 SMALL = SpoolSettings(
     segment_bytes=64 * 1024, record_timeout=0.2, measure_every=0.02, close_timeout=2.0, min_free=0
@@ -48,7 +49,7 @@ def start(tmp_path, disk):
             assert spool.lost
 
 
-async def until(condition):
+async def until(condition: Callable[[], object]) -> None:
     """Wait for something that another thread does."""
     for _ in range(500):
         if condition():
@@ -57,7 +58,22 @@ async def until(condition):
     raise AssertionError("it never happened")
 
 
-def hang(disk):
+async def fill(spool: SpoolWriter, *, size: int, accepted: list[str]) -> None:
+    """Append entry after entry until one is refused; note those that were not."""
+    for n in range(1000):
+        await spool.append(intent(n, size=size))
+        accepted.append(str(n))
+
+
+def ending(lane_dir: Path) -> tuple[EndState, int]:
+    """Return how a lane ends and how many entries it holds."""
+    reader = LaneReader(lane_dir, opener())
+    count = len(list(reader.read()))
+    assert reader.end is not None
+    return reader.end.state, count
+
+
+def hang(disk: Disk) -> None:
     """Let the next sync take for ever."""
     disk.asked.clear()
     disk.answering.clear()
@@ -105,9 +121,14 @@ async def test_what_arrives_during_a_sync_is_the_next_commit(tmp_path, start, di
 async def test_a_commit_wakes_the_event_loop_once(start, disk, monkeypatch):
     spool = start()
     loop = asyncio.get_running_loop()
-    wakes = []
+    wakes: list[object] = []
     original = loop.call_soon_threadsafe
-    monkeypatch.setattr(loop, "call_soon_threadsafe", lambda *args: wakes.append(1) or original(*args))
+
+    def counted(callback, *args):
+        wakes.append(callback)
+        return original(callback, *args)
+
+    monkeypatch.setattr(loop, "call_soon_threadsafe", counted)
     hang(disk)
     tasks = [asyncio.create_task(spool.append(intent(0)))]
     await until(disk.asked.is_set)
@@ -202,9 +223,7 @@ async def test_closing_writes_what_was_accepted_and_says_that_it_is_the_end(tmp_
     for n in range(5):
         spool.offer(intent(n))
     spool.close()
-    reader = LaneReader(tmp_path / "spool/w1-1", opener())
-    assert len(list(reader.read())) == 5
-    assert reader.end.state is EndState.CLOSED
+    assert ending(tmp_path / "spool/w1-1") == (EndState.CLOSED, 5)
     spool.close()
     with pytest.raises(RecordError, match="closed"):
         spool.offer(intent("late"))
@@ -238,15 +257,13 @@ async def test_a_queue_refuses_more_bytes_than_it_may_hold(start, disk):
 @pytest.mark.req("MOU-2-7")
 async def test_past_the_high_water_mark_nothing_is_accepted_until_the_archivist_comes(tmp_path, start):
     spool = start(settings=SpoolSettings(high_water=20_000, min_free=0, measure_every=0.02))
-    accepted = 0
+    accepted: list[str] = []
     with pytest.raises(SpoolFullError, match="archivist has not taken"):
-        while True:
-            await spool.append(intent(accepted, size=3000))
-            accepted += 1
+        await fill(spool, size=3000, accepted=accepted)
     lane = tmp_path / "spool/w1-1"
     items = read_lane(lane)
-    assert [item.entry.rid for item in items] == [str(n) for n in range(accepted)]
-    assert 5 <= accepted <= 8
+    assert [item.entry.rid for item in items] == accepted
+    assert 5 <= len(accepted) <= 8
     mark_shipped(lane, items[-1].position)
     await until(lambda: spool.refusal() is None)
     await spool.append(intent("again"))
@@ -284,11 +301,9 @@ async def test_a_disk_that_is_full_at_the_start_leaves_no_lane_behind(tmp_path, 
 async def test_a_disk_that_is_full_at_the_next_segment_refuses_and_loses_nothing(tmp_path, start, disk):
     spool = start()
     disk.full = True
-    accepted = []
+    accepted: list[str] = []
     with pytest.raises(SpoolFullError, match="no room"):
-        for n in range(100):
-            await spool.append(intent(n, size=5000))
-            accepted.append(str(n))
+        await fill(spool, size=5000, accepted=accepted)
     assert len(accepted) > 5
     with pytest.raises(SpoolFullError):
         await spool.append(intent("refused", size=5000))
@@ -304,12 +319,9 @@ async def test_a_lane_can_be_closed_on_a_full_disk(tmp_path, start, disk):
     spool = start()
     disk.full = True
     with pytest.raises(SpoolFullError):
-        while True:
-            await spool.append(intent("a", size=500))
+        await fill(spool, size=500, accepted=[])
     spool.close()
-    reader = LaneReader(tmp_path / "spool/w1-1", opener())
-    list(reader.read())
-    assert reader.end.state is EndState.CLOSED
+    assert ending(tmp_path / "spool/w1-1")[0] is EndState.CLOSED
 
 
 # A disk that doesn't answer.
@@ -355,7 +367,7 @@ def test_an_event_loop_that_ended_while_the_disk_worked_harms_nobody(tmp_path, s
     spool = start()
     hang(disk)
 
-    async def impatient():
+    async def impatient() -> None:
         waiting = asyncio.create_task(spool.append(intent("a")))
         await asyncio.sleep(0.02)
         waiting.cancel()
@@ -408,9 +420,8 @@ async def test_an_acknowledged_entry_survives_the_failure_after_it(tmp_path, sta
         await spool.append(intent("lost"))
     with pytest.raises(SpoolLostError):
         spool.close()
-    reader = LaneReader(tmp_path / "spool/w1-1", opener())
-    assert [item.entry.rid for item in reader.read()][:1] == ["before"]
-    assert reader.end.state is EndState.CRASHED
+    assert rids(tmp_path / "spool/w1-1")[:1] == ["before"]
+    assert ending(tmp_path / "spool/w1-1")[0] is EndState.CRASHED
 
 
 async def test_everybody_who_waits_is_told_when_the_lane_is_lost(start, disk):
@@ -429,12 +440,22 @@ async def test_everybody_who_waits_is_told_when_the_lane_is_lost(start, disk):
     await until(lambda: spool.dropped == 1)
 
 
-async def test_a_segment_that_can_not_be_cut_ends_the_lane(start, disk):
+@pytest.mark.parametrize("fault", ["create_error", "publish_error", "cut_error"])
+async def test_a_next_segment_that_can_not_be_made_for_another_reason_ends_the_lane(start, disk, fault):
     spool = start()
-    disk.cut_error = errno.EIO
+    setattr(disk, fault, errno.EIO)
     with pytest.raises(SpoolLostError):
-        for n in range(100):
-            await spool.append(intent(n, size=5000))
+        await fill(spool, size=5000, accepted=[])
+    await until(lambda: spool.lost is not None)
+    with pytest.raises(SpoolLostError, match="Input/output error"):
+        spool.offer(intent("after"))
+
+
+async def test_a_first_segment_that_can_not_be_written_leaves_no_lane_behind(tmp_path, start, disk):
+    disk.sync_error = errno.EIO
+    with pytest.raises(SpoolLostError):
+        start()
+    assert list((tmp_path / "spool").iterdir()) == []
 
 
 async def test_a_short_write_is_finished(tmp_path, start, disk):
@@ -456,21 +477,24 @@ async def test_an_entry_that_can_not_be_encoded_is_refused_alone(tmp_path, start
     assert spool.dropped == 1
 
 
-class BrokenSealer(SegmentSealer):
-    """Seals the first segment's frames with an error that nobody foresaw."""
+class BrokenChain:
+    """Fails at the first frame with an error that nobody foresaw."""
+
+    preamble = SEALER.open_segment().preamble
+
+    def seal(self, plaintext, context):
+        raise MemoryError("no more")
+
+
+class BrokenSealer:
+    """Starts chains that don't hold."""
 
     def open_segment(self):
-        class Chain:
-            preamble = super().open_segment().preamble
-
-            def seal(self, plaintext, context):
-                raise MemoryError("no more")
-
-        return Chain()
+        return BrokenChain()
 
 
 async def test_an_error_that_nobody_foresaw_closes_the_lane(start):
-    spool = start(seal=BrokenSealer(PUBLIC))
+    spool = start(seal=BrokenSealer())
     with pytest.raises(SpoolLostError, match="lost while this entry was written"):
         await spool.append(intent("a"))
     await until(lambda: spool.lost is not None)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Table, select
 
-from sekimori.ledger.lanes import START, lanes, read_shipped
+from sekimori.ledger.lanes import START, lanes, mark_shipped, read_shipped
 from sekimori.ledger.record import Outcome, Part
 from sekimori.store import archivist as module
 from sekimori.store.engine import open_store, reading
@@ -220,6 +220,44 @@ def test_one_lane_in_doubt_does_not_stop_the_others(house):
     house.worker("w2").write(asked("r2"))
     progress = house.archivist.run_once()
     assert (progress.entries, len(progress.alarms)) == (1, 1)
+
+
+def test_what_stands_before_the_damage_is_stored(house):
+    worker = house.worker("w1")
+    worker.write(asked("r1"))
+    start = len(next(house.spool.glob("w1/seg-*.spool")).read_bytes().rstrip(b"\0"))
+    worker.write(asked("r2"))
+    worker.write(asked("r3"))
+    segment = next(house.spool.glob("w1/seg-*.spool"))
+    data = bytearray(segment.read_bytes())
+    data[start + 60] ^= 1
+    segment.write_bytes(data)
+    progress = house.archivist.run_once()
+    assert (progress.entries, len(progress.alarms)) == (1, 1)
+    assert [row["rid"] for row in rows(house, RECORD)] == ["r1"]
+
+
+def test_a_disk_that_fails_is_asked_again(house, monkeypatch):
+    house.worker("w1").write(asked("r1"))
+    answers = [OSError(28, "No space left on device")]
+
+    def marks(*arguments, **options):
+        if answers:
+            raise answers.pop()
+        return mark_shipped(*arguments, **options)
+
+    monkeypatch.setattr(module, "mark_shipped", marks)
+    monkeypatch.setattr(module, "_BUSY", 0.01)
+    stop = threading.Event()
+    thread = threading.Thread(target=house.archivist.run_forever, args=(stop,))
+    thread.start()
+    try:
+        _wait_for(lambda: read_shipped(house.spool / "w1").at().n == 1)
+    finally:
+        stop.set()
+        thread.join(5)
+    assert house.notes.busy_rounds == ["[Errno 28] No space left on device"]
+    assert house.verify().ok
 
 
 def test_an_exchange_recorded_twice_is_an_alarm_and_both_stay_evidence(house):

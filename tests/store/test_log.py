@@ -87,6 +87,7 @@ def test_metadata_holds_no_content(log):
         pytest.param(Query(), ["r1", "r2", "r3"], id="all, newest last"),
         pytest.param(Query(limit=2), ["r2", "r3"], id="the newest two"),
         pytest.param(Query(user="sato"), ["r2"], id="by user"),
+        pytest.param(Query(user="ＳＡＴＯ"), ["r2"], id="by user, written otherwise"),
         pytest.param(Query(service="openai-api"), ["r1", "r3"], id="by service"),
         pytest.param(Query(decision="deny"), ["r2"], id="by decision"),
         pytest.param(Query(since_us=START_US + 5), ["r2", "r3"], id="since, inclusive"),

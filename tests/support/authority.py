@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from sekimori.gate.ca import Issuer, IssuingSet, Root, make_root
+from sekimori.gate.ca import Issuer, IssuingSet, Root, authority_key_id, make_root
 from sekimori.gate.leaf import LeafMint
 from sekimori.gate.names import Rule
 
@@ -64,6 +64,7 @@ class Authority:
             .serial_number(x509.random_serial_number())
             .not_valid_before(issuer.not_valid_before_utc)
             .not_valid_after(issuer.not_valid_after_utc)
+            .add_extension(authority_key_id(issuer), critical=False)
         )
         if names := list(names):
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)

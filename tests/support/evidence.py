@@ -14,12 +14,11 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from sekimori.ledger.files import LocalFiles
 from sekimori.ledger.lane import LaneWriter
-from sekimori.ledger.lanes import lanes, read_shipped
 from sekimori.ledger.record import Body, Entry, Intent, Outcome, encode
 from sekimori.store.archivist import Archivist
 from sekimori.store.engine import open_store
 from sekimori.store.log import LogReader
-from sekimori.store.verify import Report, verify
+from sekimori.store.verify import Report, markers, verify
 from sekimori.vault.content import ContentCipher
 from sekimori.vault.sealing import SegmentOpener, SegmentSealer
 
@@ -177,8 +176,7 @@ class Installation:
 
     def verify(self) -> Report:
         """Check everything, with the markers that the spool still has."""
-        shipped = {folder.name: read_shipped(folder).at().n for folder in lanes(self.spool)}
-        return verify(self.engine, self.cipher, shipped=shipped)
+        return verify(self.engine, self.cipher, shipped=markers(self.spool))
 
     def faults(self) -> set[tuple[str, str, str]]:
         """Return what ``verify`` names, without the details."""

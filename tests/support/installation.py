@@ -98,7 +98,12 @@ class Installation:
         log = self.log.open("ab")
         offset = self.log.stat().st_size if self.log.exists() else 0
         self.process = subprocess.Popen(
-            self.arguments(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, text=True, env=self.environment()
+            self.arguments(),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            text=True,
+            env=self.environment(),
         )
         log.close()
         deadline = time.monotonic() + START_SECONDS
@@ -153,8 +158,10 @@ class Installation:
             with suppress(OSError):
                 stat = (entry / "stat").read_text().rpartition(")")[2].split()
                 if int(stat[1]) == self.process.pid:
-                    role = (entry / "cmdline").read_bytes().split(b"\0")[-2].decode()
-                    found[role if role not in found else f"{role}-{entry.name}"] = int(entry.name)
+                    words = (entry / "cmdline").read_bytes().split(b"\0")
+                    if len(words) > 1:  # otherwise it has died and was not waited for yet
+                        role = words[-2].decode()
+                        found[role if role not in found else f"{role}-{entry.name}"] = int(entry.name)
         return found
 
     def output(self, offset: int = 0) -> str:

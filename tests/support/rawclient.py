@@ -7,6 +7,7 @@ import socket
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 TIMEOUT = 20.0
 
@@ -38,7 +39,7 @@ class RawClient:
         self.socket: socket.socket = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT)
         self._buffer = b""
 
-    def __enter__(self) -> RawClient:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

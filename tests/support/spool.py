@@ -74,6 +74,8 @@ class Disk(LocalFiles):
     def __init__(self) -> None:
         self.calls: list[str] = []
         self.full = False
+        self.create_error = 0
+        self.publish_error = 0
         self.most: int | None = None
         self.write_error = 0
         self.sync_error = 0
@@ -88,6 +90,8 @@ class Disk(LocalFiles):
     def create(self, path: Path, size: int) -> int:
         if self.full:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        if self.create_error:
+            raise OSError(self.create_error, os.strerror(self.create_error))
         return super().create(path, size)
 
     def write(self, handle: int, data: bytes, offset: int) -> int:
@@ -114,6 +118,11 @@ class Disk(LocalFiles):
             path.unlink()
             path.write_bytes(content)
         return super().is_at(handle, path)
+
+    def publish(self, draft: Path, path: Path) -> None:
+        if self.publish_error:
+            raise OSError(self.publish_error, os.strerror(self.publish_error))
+        super().publish(draft, path)
 
     def truncate(self, handle: int, size: int) -> None:
         if self.cut_error:

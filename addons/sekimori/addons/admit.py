@@ -10,6 +10,7 @@ import hashlib
 import time
 import weakref
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mitmproxy import http
@@ -21,7 +22,7 @@ from sekimori.addons.destination import Destination
 from sekimori.addons.exchange import KEY, Capture, Exchange, Tunnel
 from sekimori.addons.failing import fail_closed
 from sekimori.addons.headers import strip
-from sekimori.addons.judge import Case, Judge, Judgement, Malformed, declared_class, declared_purpose
+from sekimori.addons.judge import Case, Judge, Judgement, Malformed, declared_class, declared_text
 from sekimori.addons.view import Policy
 from sekimori.catalogue.hosts import HostError, canonical_host
 from sekimori.errors import RecordError
@@ -150,7 +151,8 @@ class Admit:
             user_source=tunnel.user_source if alive else "none",
             time_us=self._desk.now(),
             declared_class=klass,
-            purpose=declared_purpose(headers.get("x-sekimori-purpose")),
+            purpose=declared_text(headers.get("x-sekimori-purpose")),
+            information_type=declared_text(headers.get("x-sekimori-information-type")),
         )
 
     async def _decide(self, case: Case, policy: Policy) -> Judgement:
@@ -174,7 +176,9 @@ class Admit:
         shape: str,
     ) -> None:
         decision = judgement.decision
-        intent = self._intent(flow, case, judgement, policy, reference)
+        allowed = decision.verdict == "allow"
+        body = await self._desk.off_loop(len(case.body), partial(self._body, case, stored=allowed))
+        intent = self._intent(flow, case, judgement, policy, reference, body)
         if decision.verdict != "allow":
             deciding = decision.reasons[0]
             flow.response = self._desk.refuse(
@@ -236,7 +240,13 @@ class Admit:
     # --- the record --------------------------------------------------------------------------
 
     def _intent(
-        self, flow: http.HTTPFlow, case: Case, judgement: Judgement, policy: Policy, reference: str
+        self,
+        flow: http.HTTPFlow,
+        case: Case,
+        judgement: Judgement,
+        policy: Policy,
+        reference: str,
+        body: Body,
     ) -> Intent:
         decision, reading = judgement.decision, judgement.reading
         allowed = decision.verdict == "allow"
@@ -278,7 +288,7 @@ class Admit:
             headers=headers.headers if allowed else (),
             redacted=tuple(redactions(*target.spans, *headers.spans)),
             masked="" if allowed else mask(reading.prompt or ""),
-            body=self._body(case, stored=allowed),
+            body=body,
         )
 
     def _body(self, case: Case, *, stored: bool) -> Body:

@@ -11,6 +11,9 @@ from sekimori.wire.encoding import decode
 from sekimori.wire.redact import Span, redact_body
 
 _DECODED_LIMIT = 64 * 1024 * 1024
+_PREFIX = 8
+WEBSOCKET = "application/x-sekimori-websocket"
+"""Media type of stored WebSocket messages: each prefixed by its length in 8 bytes, big-endian."""
 
 
 def stored_body(
@@ -40,6 +43,46 @@ def stored_body(
         return _body(wire, digest, content_type, kept_encoding, (), size or len(wire), cut=cut)
     spans = tuple(redactions(*redacted.spans))
     return _body(redacted.body, digest, content_type, "", spans, size or len(wire), cut=cut)
+
+
+def stored_messages(
+    framed: bytes,
+    digest: str,
+    *,
+    fingerprint: Callable[[bytes], str],
+    size: int | None = None,
+    cut: bool = False,
+) -> Body:
+    """Describe WebSocket messages, each prefixed by its length in 8 bytes, as they may be stored.
+
+    Credentials are cut from each message, whose prefix then tells its new length; spans count within
+    ``framed`` as it was.
+    """
+    kept: list[bytes] = []
+    spans: list[Redaction] = []
+    for start, payload in messages(framed):
+        redacted = redact_body(payload, "application/json", fingerprint)
+        kept.append(frame(redacted.body))
+        spans += (
+            Redaction(span.place, span.kind, start + span.start, span.length, span.fingerprint)
+            for span in redacted.spans
+        )
+    return _body(b"".join(kept), digest, WEBSOCKET, "", tuple(spans), size or len(framed), cut=cut)
+
+
+def frame(payload: bytes) -> bytes:
+    """Prefix a WebSocket message by its length in 8 bytes, big-endian."""
+    return len(payload).to_bytes(_PREFIX, "big") + payload
+
+
+def messages(framed: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield each message with its offset; what a cut capture holds of the last one comes as it is."""
+    offset = 0
+    while offset + _PREFIX <= len(framed):
+        size = int.from_bytes(framed[offset : offset + _PREFIX], "big")
+        offset += _PREFIX
+        yield offset, framed[offset : offset + size]
+        offset += size
 
 
 def redactions(*spans: Span) -> Iterator[Redaction]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mitmproxy import http
@@ -18,11 +19,11 @@ from mitmproxy import http
 from sekimori import metrics
 from sekimori.addons.bodies import redactions, stored_body
 from sekimori.addons.desk import Desk
-from sekimori.addons.exchange import KEY, Exchange, Tunnel
+from sekimori.addons.exchange import KEY, Capture, Exchange, Tunnel
 from sekimori.addons.failing import fail_closed
 from sekimori.addons.reply import stream_event
 from sekimori.errors import RecordError
-from sekimori.ledger.record import Outcome, Redaction
+from sekimori.ledger.record import Body, Outcome, Redaction
 from sekimori.policy.reasons import Reason
 from sekimori.wire.redact import redact_headers
 
@@ -149,20 +150,19 @@ class CaptureAnswer:
             metrics.STREAMS.set(len(self._desk.live))
         metrics.EXCHANGES.labels(exchange.service, exchange.intent.parse, state).inc()
         metrics.BYTES.labels(exchange.service, "output").inc(exchange.capture.size)
+        capture = exchange.capture
+        body = await self._desk.off_loop(capture.kept, partial(self._body, capture, response, state))
         started = time.perf_counter()
-        await self._desk.record.append(self._outcome(exchange, state, response, error))
+        await self._desk.record.append(self._outcome(exchange, state, response, error, body))
         metrics.DURABLE_SECONDS.labels("outcome").observe(time.perf_counter() - started)
 
     def _outcome(self, exchange: Exchange, state: str, response: http.Response | None, error: str) -> Outcome:
         capture = exchange.capture
         headers: tuple[tuple[str, str], ...] = ()
         spans: tuple[Redaction, ...] = ()
-        encoding = content_type = ""
         if response is not None:
             cut = redact_headers(tuple(response.headers.items(multi=True)), self._desk.fingerprint)
             headers, spans = cut.headers, tuple(redactions(*cut.spans))
-            encoding = response.headers.get("content-encoding", "")
-            content_type = response.headers.get("content-type", "")
         return Outcome(
             rid=exchange.rid,
             time_us=self._desk.now(),
@@ -172,16 +172,20 @@ class CaptureAnswer:
             error=error[:500],
             headers=headers,
             redacted=spans,
-            first_byte_us=capture.first_byte_us,
-            body=stored_body(
-                capture.take(),
-                capture.hash.hexdigest(),
-                content_type=content_type,
-                encoding=encoding,
-                fingerprint=self._desk.fingerprint,
-                size=capture.size,
-                cut=capture.cut or state in {"partial", "blocked"},
-            ),
+            first_byte_us=exchange.capture.first_byte_us,
+            body=body,
+        )
+
+    def _body(self, capture: Capture, response: http.Response | None, state: str) -> Body:
+        headers = response.headers if response is not None else http.Headers()
+        return stored_body(
+            capture.take(),
+            capture.hash.hexdigest(),
+            content_type=headers.get("content-type", ""),
+            encoding=headers.get("content-encoding", ""),
+            fingerprint=self._desk.fingerprint,
+            size=capture.size,
+            cut=capture.cut or state in {"partial", "blocked"},
         )
 
     def _unrecorded(self, flow: http.HTTPFlow, exchange: Exchange) -> None:

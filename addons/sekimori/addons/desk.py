@@ -6,8 +6,10 @@ A refusal is always three things at once: an answer with a reason code and a sen
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+INLINE_LIMIT = 48 * 1024
+"""Bytes that are read, hashed and searched on the event loop; more would stall the others."""
 _RETRY_AFTER = 5
 _UNAVAILABLE = 503
 
@@ -58,7 +62,13 @@ class Desk:
     budget: Budget
     live: Live = field(default_factory=Live)
     clock_ok: Callable[[], bool] = lambda: True
-    accepting: bool = True
+    pool: Executor | None = None
+
+    async def off_loop[T](self, size: int, work: Callable[[], T]) -> T:
+        """Do ``work`` on ``size`` bytes: at once where that is quick, otherwise in the pool of readers."""
+        if size <= INLINE_LIMIT or self.pool is None:
+            return work()
+        return await asyncio.get_running_loop().run_in_executor(self.pool, work)
 
     def reference(self) -> str:
         """Make a new record id."""
@@ -111,9 +121,7 @@ class Desk:
             path = request.path
             navigation = is_navigation(request.method, tuple(request.headers.items(multi=True)))
         reply = answer(refusal, navigation=navigation, shape=shape, path=path)
-        return http.Response.make(
-            reply.status, reply.body, reply.headers
-        )
+        return http.Response.make(reply.status, reply.body, reply.headers)
 
     @staticmethod
     def count_refusal(reason: Reason, destination: Destination) -> None:
@@ -164,5 +172,4 @@ class Desk:
 
 def client_address(client: Client) -> str:
     """Return the address of a client as the record shows it: a device, never a person."""
-    return client.peername[0] if client.peername else ""
-
+    return str(client.peername[0])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sekimori.addons.options import GateOptions
 from sekimori.catalogue.catalogue import Catalogue
-from sekimori.policy.snapshot import Snapshot, decrypts
+from sekimori.policy.snapshot import Snapshot, interception_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,7 @@ class Destination:
     provider: str = ""
     api_style: str = ""
     guess: str = ""
+    flagged: bool = False
 
     @property
     def decrypt(self) -> bool:
@@ -41,13 +42,16 @@ def locate(
     api_style = entry.api_style if entry is not None else ""
     if service is not None:
         name, provider = service.name, service.provider
-        kind = "ai" if decrypts(service, host) or host in options.decrypt_mixed else service.interception
-        return Destination(host, kind, service.id, name, provider, api_style)
+        kind = _enabled(interception_of(service, host), host, options)
+        return Destination(host, kind, service.id, name, provider, api_style, flagged=service.flagged)
     if entry is not None:
-        kind = entry.interception
-        if kind == "mixed" and host in options.decrypt_mixed:
-            kind = "ai"
-        return Destination(host, kind, entry.service, entry.name, entry.provider, api_style)
+        kind = _enabled(entry.interception, host, options)
+        flagged = "advisory_required" in entry.flags
+        return Destination(host, kind, entry.service, entry.name, entry.provider, api_style, flagged=flagged)
     if options.uncatalogued == "inspect" and host in options.inspect_hosts:
         return Destination(host, "inspect")
     return Destination(host, "uncatalogued", guess=catalogue.looks_like_ai(host) or "")
+
+
+def _enabled(kind: str, host: str, options: GateOptions) -> str:
+    return "ai" if kind == "mixed" and host in options.decrypt_mixed else kind

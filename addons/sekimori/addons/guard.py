@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mitmproxy import http, tls
 
@@ -54,7 +54,7 @@ class Guard:
         desk: Desk,
         authenticator: Authenticator,
         *,
-        public_peer: Callable[[str, str], bool],
+        public_peer: Callable[[str, int, tuple[Any, ...] | None], bool],
         abort: Callable[[ServerConnectionHookData], None],
     ) -> None:
         self._desk = desk
@@ -215,9 +215,8 @@ class Guard:
     @fail_closed
     def server_connected(self, data: ServerConnectionHookData) -> None:
         """Close a connection whose address is not public, however the name came to resolve to it."""
-        address = data.server.address[0] if data.server.address else ""
-        peer = data.server.peername[0] if data.server.peername else ""
-        if not self._public_peer(address, peer):
+        address, port = data.server.address[:2] if data.server.address else ("", 0)
+        if not self._public_peer(address, port, data.server.peername):
             metrics.DECISIONS.labels("deny", Reason.PRIVATE_ADDRESS.value, "other").inc()
             self._abort(data)
 

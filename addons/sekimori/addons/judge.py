@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from urllib.parse import unquote
 
+from sekimori.addons.desk import INLINE_LIMIT
 from sekimori.addons.destination import Destination
 from sekimori.addons.view import Policy
 from sekimori.ledger.record import Intent
@@ -23,7 +24,6 @@ from sekimori.wire.model import Head, RequestReading
 from sekimori.wire.read import read_request
 from sekimori.wire.turns import ClientEvent
 
-_INLINE_LIMIT = 48 * 1024
 _CLASSES = {"1": 1, "2": 2, "3": 3}
 
 
@@ -44,6 +44,7 @@ class Case:
     time_us: int
     declared_class: int | None
     purpose: str | None
+    information_type: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ class Judge:
 
     async def judge(self, case: Case, policy: Policy) -> Judgement:
         """Return the decision; raises ``TimeoutError`` when it takes too long."""
-        if len(case.body) <= _INLINE_LIMIT:
+        if len(case.body) <= INLINE_LIMIT:
             return self.weigh(case, policy)
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(self._timeout):
@@ -106,6 +107,7 @@ class Judge:
             user_source=case.user_source,
             host=case.destination.host,
             service=service.id if service is not None else case.destination.service or None,
+            flagged=case.destination.flagged,
             operation=reading.kind,
             model=reading.model,
             model_certain=reading.model_certain,
@@ -114,6 +116,7 @@ class Judge:
             detected_by=classified.detected_by,
             my_number=classified.my_number,
             purpose=case.purpose,
+            information_type=case.information_type,
             parse=reading.parse,
             unread_attachments=sum(not attachment.read for attachment in reading.attachments),
             flagged_model=self._flagged_model(reading.model),
@@ -123,7 +126,7 @@ class Judge:
 
     async def judge_message(self, case: MessageCase, policy: Policy) -> MessageJudgement:
         """Return the decision about a message; raises ``TimeoutError`` when it takes too long."""
-        if sum(map(len, case.event.texts)) <= _INLINE_LIMIT:
+        if sum(map(len, case.event.texts)) <= INLINE_LIMIT:
             return self.weigh_message(case, policy)
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(self._timeout):
@@ -144,6 +147,7 @@ class Judge:
             user_source=base.user_source,
             host=base.host,
             service=base.service or None,
+            flagged=case.destination.flagged,
             operation="realtime",
             model=model,
             model_certain=event.model is None or event.model_certain,
@@ -178,8 +182,8 @@ def declared_class(value: str | None) -> int | None:
     return klass
 
 
-def declared_purpose(value: str | None) -> str | None:
-    """Read ``X-Sekimori-Purpose``: UTF-8, or percent-encoded UTF-8 for clients that only send ASCII."""
+def declared_text(value: str | None) -> str | None:
+    """Read a declaration of the client: UTF-8, or percent-encoded UTF-8 where a client only sends ASCII."""
     if value is None:
         return None
     text = value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

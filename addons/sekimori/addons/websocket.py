@@ -17,7 +17,7 @@ from mitmproxy import http
 from mitmproxy.websocket import WebSocketMessage
 
 from sekimori import metrics
-from sekimori.addons.bodies import stored_body
+from sekimori.addons.bodies import frame, stored_messages
 from sekimori.addons.capture import CaptureAnswer
 from sekimori.addons.desk import Desk
 from sekimori.addons.exchange import KEY, Capture, Exchange
@@ -34,8 +34,6 @@ from sekimori.wire.turns import TurnReader
 logger = logging.getLogger(__name__)
 
 _AUDIT_CLOSE = 1011
-WEBSOCKET = "application/x-sekimori-websocket"
-"""Media type of stored messages: each payload prefixed by its length in 8 bytes, big-endian."""
 
 
 @dataclass(slots=True)
@@ -163,8 +161,8 @@ class WebSocketTurns:
             await self._outcome(session, session.turn, "partial")
         now = self._desk.now()
         turn = self._turn(judgement)
-        turn.prompt.add(_framed(payload), now)
-        intent = self._intent(session, turn.rid, now, judgement, self._stored(_framed(payload)))
+        turn.prompt.add(frame(payload), now)
+        intent = self._intent(session, turn.rid, now, judgement, self._stored(frame(payload)))
         await self._desk.record.append(intent)
         metrics.DECISIONS.labels("allow", "", session.base.service).inc()
         session.turn = turn
@@ -174,8 +172,8 @@ class WebSocketTurns:
     async def _add(self, turn: Turn, payload: bytes) -> None:
         now = self._desk.now()
         turn.parts += 1
-        turn.prompt.add(_framed(payload), now)
-        body = self._stored(_framed(payload))
+        turn.prompt.add(frame(payload), now)
+        body = self._stored(frame(payload))
         await self._desk.record.append(Part(rid=turn.rid, time_us=now, number=turn.parts, body=body))
 
     # --- service to client -------------------------------------------------------------------
@@ -187,7 +185,7 @@ class WebSocketTurns:
             if not session.reader.dialect:
                 await self._unasked(session, message.content)
             return True
-        turn.output.add(_framed(message.content), self._desk.now())
+        turn.output.add(frame(message.content), self._desk.now())
         if ends:
             await self._outcome(session, turn, "complete")
         return True
@@ -198,7 +196,7 @@ class WebSocketTurns:
         rid = self._desk.reference()
         base = session.base
         intent = _of_session(base, rid=rid, time_us=now, parse="unparsed")
-        outcome = Outcome(rid=rid, time_us=now, state="complete", body=self._stored(_framed(payload)))
+        outcome = Outcome(rid=rid, time_us=now, state="complete", body=self._stored(frame(payload)))
         self._desk.record.offer(intent)
         await self._desk.record.append(outcome)
         metrics.EXCHANGES.labels(base.service, "unparsed", "complete").inc()
@@ -241,7 +239,7 @@ class WebSocketTurns:
         self, flow: http.HTTPFlow, session: Session, message: WebSocketMessage, judgement: MessageJudgement
     ) -> None:
         deciding = judgement.decision.reasons[0].code
-        framed = _framed(message.content)
+        framed = frame(message.content)
         body = Body(sha256=hashlib.sha256(framed).hexdigest(), size=len(framed))
         rid = self._desk.reference()
         intent = self._intent(session, rid, self._desk.now(), judgement, body)
@@ -257,11 +255,9 @@ class WebSocketTurns:
             time_us=self._desk.now(),
             state="partial" if turn.output.cut and state == "complete" else state,
             first_byte_us=turn.output.first_byte_us,
-            body=stored_body(
+            body=stored_messages(
                 kept,
                 turn.output.hash.hexdigest(),
-                content_type=WEBSOCKET,
-                encoding="",
                 fingerprint=self._desk.fingerprint,
                 size=turn.output.size,
                 cut=turn.output.cut,
@@ -272,13 +268,8 @@ class WebSocketTurns:
         await self._desk.record.append(outcome)
 
     def _stored(self, framed: bytes) -> Body:
-        return stored_body(
-            framed,
-            hashlib.sha256(framed).hexdigest(),
-            content_type=WEBSOCKET,
-            encoding="",
-            fingerprint=self._desk.fingerprint,
-        )
+        digest = hashlib.sha256(framed).hexdigest()
+        return stored_messages(framed, digest, fingerprint=self._desk.fingerprint)
 
     def _end(
         self,
@@ -298,10 +289,6 @@ class WebSocketTurns:
         )
         policy_code, text = close_code(refusal)
         self._close(flow, code or policy_code, text)
-
-
-def _framed(payload: bytes) -> bytes:
-    return len(payload).to_bytes(8, "big") + payload
 
 
 def _of_session(base: Intent, **changes: object) -> Intent:

@@ -10,7 +10,34 @@ supervisor serves the sum. A dead process's counters stay, its live gauges go.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Mapping
+from typing import Final
+
 from prometheus_client import Counter, Gauge, Histogram
+
+from sekimori.policy.reasons import Reason
+
+VERDICTS: Final = ("allow", "deny", "hold")
+REASONS: Final = ("", *(reason.value for reason in Reason))
+PARSES: Final = ("parsed", "partial", "unparsed")
+STATES: Final = ("complete", "partial", "blocked", "failed", "unknown-crash")
+TUNNEL_KINDS: Final = ("mixed", "support", "uncatalogued")
+CUT_REASONS: Final = tuple(
+    reason.value for reason in (Reason.PLAN_EXPIRED, Reason.USER_OUT_OF_SCOPE, Reason.SUSPENDED)
+)
+# Refusals that no request can help: Sekimori itself is at fault.
+OWN_FAULTS: Final = tuple(
+    reason.value
+    for reason in (
+        Reason.AUDIT_UNAVAILABLE,
+        Reason.POLICY_UNAVAILABLE,
+        Reason.CLOCK,
+        Reason.OVERLOADED,
+        Reason.GATE_ERROR,
+    )
+)
+ROLES: Final = ("gate", "archivist", "publisher", "console")
 
 _LATENCY = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
@@ -50,14 +77,19 @@ SPOOL_DEPTH = Gauge(
     "Entries that wait for the next sync of a worker's spool.",
     multiprocess_mode="livesum",
 )
+SPOOL_HIGH_WATER = Gauge(
+    "sekimori_spool_high_water_bytes",
+    "Bytes on the spool at which AI traffic is refused (spool.high_water).",
+    multiprocess_mode="livemax",
+)
 SPOOL_OLDEST = Gauge(
     "sekimori_spool_oldest_seconds",
-    "Age of the oldest entry that the archivist has not shipped.",
+    "For how long entries have waited for the archivist without any of their lane being shipped.",
     multiprocess_mode="livemax",
 )
 TUNNELS = Counter(
     "sekimori_tunnels",
-    "Connections passed through unread, by kind: other, mixed, support or uncatalogued.",
+    "Connections passed through unread, by kind: mixed, support or uncatalogued.",
     ["kind"],
 )
 TUNNEL_BYTES = Counter(
@@ -67,7 +99,8 @@ TUNNEL_BYTES = Counter(
 )
 AUTHENTICATIONS = Counter(
     "sekimori_authentications",
-    "Proxy authentications, by result.",
+    "Proxy credentials presented, by result: absent (unreadable) or refused (for whatever reason); "
+    "of the passwords that were verified and not remembered: verified or wrong.",
     ["result"],
 )
 POLICY_INFO = Gauge(
@@ -108,19 +141,54 @@ CHILDREN = Gauge(
 )
 ARCHIVED = Counter(
     "sekimori_archived_entries",
-    "Spool entries that the archivist moved to the database, by kind (intent or outcome).",
+    "What the archivist moved to the database: each entry, and each unknown-crash that it had to add itself.",
     ["kind"],
 )
 ARCHIVIST_FAULTS = Counter(
     "sekimori_archivist_faults",
-    "Spool faults that the archivist met, by kind.",
+    "Faults that the archivist met: torn (bytes of a crash), busy (the database refused), "
+    "alarm (evidence is not what it must be).",
     ["kind"],
 )
 GATE_ERRORS = Counter(
     "sekimori_gate_errors",
-    "Errors inside the gate that closed it for a request, by hook.",
+    "Errors inside the gate that closed it for a request, by hook; "
+    "record: a refusal that could not be written down.",
     ["hook"],
 )
+
+# Which values a label may have. ``service`` (of the policy or the catalogue) and ``hook`` (of the
+# program) are bounded by what they name and stand in no list.
+LABEL_VALUES: Final[Mapping[Counter | Gauge | Histogram, Mapping[str, tuple[str, ...]]]] = {
+    DECISIONS: {"verdict": VERDICTS, "reason": REASONS},
+    EXCHANGES: {"parse": PARSES, "state": STATES},
+    BYTES: {"direction": ("prompt", "output")},
+    DURABLE_SECONDS: {"record": ("intent", "outcome")},
+    TUNNELS: {"kind": TUNNEL_KINDS},
+    TUNNEL_BYTES: {"kind": TUNNEL_KINDS, "direction": ("up", "down")},
+    AUTHENTICATIONS: {"result": ("absent", "refused", "verified", "wrong")},
+    POLICY_LOADS: {"result": ("swapped", "refused")},
+    CUTS: {"reason": CUT_REASONS},
+    RESTARTS: {"role": ROLES},
+    CHILDREN: {"role": ROLES},
+    ARCHIVED: {"kind": ("entry", "unknown-crash")},
+    ARCHIVIST_FAULTS: {"kind": ("torn", "busy", "alarm")},
+}
+
+
+def _start_at_zero() -> None:
+    """Show counters before they first count: ``increase`` cannot see a series that is born at 1."""
+    for metric, values in LABEL_VALUES.items():
+        if isinstance(metric, Counter) and metric not in (DECISIONS, EXCHANGES, BYTES):
+            for combination in itertools.product(*values.values()):
+                metric.labels(*combination)
+    GATE_ERRORS.labels("record")
+    # What the alerts look for must be seen the first time that it happens.
+    for reason in OWN_FAULTS:
+        DECISIONS.labels("deny", reason, "other")
+
+
+_start_at_zero()
 
 
 def service_label(service: str | None, *, known: bool) -> str:

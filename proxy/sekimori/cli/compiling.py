@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from sekimori.catalogue.catalogue import Catalogue
 from sekimori.catalogue.hosts import HostError, canonical_host
+from sekimori.errors import ConfigError
 from sekimori.store.compiling import Compiler
 
 if TYPE_CHECKING:
@@ -56,9 +57,7 @@ def interception_rules(
 
 
 def check_hosts(config: Config) -> None:
-    """Refuse configured hosts that are no host names, or that no catalogue calls mixed."""
-    from sekimori.errors import ConfigError
-
+    """Refuse configured hosts that are no host names in their one spelling: they would match nothing."""
     for key in ("decrypt_mixed", "inspect_hosts"):
         for name in getattr(config.gate, key):
             try:

@@ -83,7 +83,7 @@ def _compiled(places: Places, config: Config, now_us: int) -> _Policy:
 
 
 def _snapshot(places: Places, repo: PolicyRepo, compile_all: Compiler, now_us: int) -> Snapshot:
-    """Take what is published where it says what is applied now, so that its hash is the gate's; or compile."""
+    """Take what is published if it says what is applied now: its hash is the gate's; or compile."""
     try:
         current = read_current(places.policy)
         if current.policy_source == f"{repo.latest_version()}/{compile_all.key}":

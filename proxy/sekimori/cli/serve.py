@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sekimori.cli import checks, clock, exposition
+from sekimori.cli.compiling import check_hosts
 from sekimori.cli.config import Config
 from sekimori.cli.greeting import Greeting
 from sekimori.cli.notify import notify
@@ -46,15 +47,15 @@ def prepare(installation: Installation, stack: ExitStack) -> bool:
     """Check the folders and hold them for as long as ``stack`` is open; say whether nothing is there yet."""
     places = installation.places
     os.umask(0o077)
+    if installation.part and not places.format.exists():
+        raise StateError(
+            f"There is no Sekimori installation in {places.data}.", hint="Make one with: sekimori init"
+        )
     checks.check_apart(places)
     checks.check_folder(places.data, "--data")
     checks.check_folder(places.keys, "--keys", write=not installation.part)
     stack.enter_context(checks.only_one(places, installation.part))
     first = checks.is_first_start(places)
-    if first and installation.part:
-        raise StateError(
-            f"There is no Sekimori installation in {places.data}.", hint="Make one with: sekimori init"
-        )
     checks.check_keys(
         places, first=first, folders=[folder for role in installation.part for folder in KEYS_OF[role]]
     )
@@ -80,6 +81,7 @@ def open_listeners(installation: Installation, stack: ExitStack) -> Listeners:
 
 def run(installation: Installation, first_start: Callable[[Installation, Addresses], Greeting]) -> None:
     """Run the tree until it is told to stop."""
+    check_hosts(installation.config)
     with ExitStack() as stack:
         first = prepare(installation, stack)
         listeners = open_listeners(installation, stack)
@@ -152,7 +154,7 @@ class _Tree:
     async def _tick(self) -> None:
         while True:
             self._watch_clock()
-            for role, running in count_roles(self._supervisor.pids()).items():
+            for role, running in count_roles(self._supervisor.names(), self._supervisor.pids()).items():
                 self._metrics.CHILDREN.labels(role).set(running)
             await asyncio.sleep(_TICK)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import socket
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 import msgspec
@@ -120,9 +120,9 @@ def role_of(child: str) -> str:
     return child.partition("-")[0]
 
 
-def count_roles(pids: Mapping[str, int]) -> dict[str, int]:
-    """Count the running children of each role."""
-    counted: dict[str, int] = {}
-    for child in pids:
-        counted[role_of(child)] = counted.get(role_of(child), 0) + 1
+def count_roles(names: Iterable[str], running: Collection[str]) -> dict[str, int]:
+    """Count the running children of each role, those without any too."""
+    counted = dict.fromkeys(map(role_of, names), 0)
+    for child in running:
+        counted[role_of(child)] += 1
     return counted

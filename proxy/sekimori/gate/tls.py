@@ -19,7 +19,7 @@ from mitmproxy.net import tls as net_tls
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import ClientTLSLayer, modes
 from mitmproxy.proxy.layers.quic import QuicTlsData
-from mitmproxy.tls import TlsData
+from mitmproxy.tls import ClientHelloData, TlsData
 from OpenSSL import SSL
 
 from sekimori.catalogue.hosts import HostError, canonical_host
@@ -51,6 +51,9 @@ class SekimoriTlsConfig(TlsConfig):
 
     def request(self, flow: HTTPFlow) -> None:
         """Answer no request; mitmproxy would serve a revocation list of its own CA here."""
+
+    def tls_clienthello(self, tls_clienthello: ClientHelloData) -> None:
+        """Leave it to the guard whether the upstream handshake comes first (docs/adr/0003)."""
 
     def get_cert(self, conn_context: Context) -> CertStoreEntry:
         """Return the certificate for the CONNECT host, or for the SNI if only that one may have one."""

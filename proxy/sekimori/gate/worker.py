@@ -158,6 +158,7 @@ class Worker:
             random=secrets.token_bytes,
             fingerprint=fingerprint,
             budget=Budget(settings.capture_budget),
+            pool=reading,
             clock_ok=lambda: self._clock.ok,
         )
         judge = Judge(
@@ -180,7 +181,7 @@ class Worker:
         guard = Guard(
             self._desk,
             authenticator,
-            public_peer=lambda host, peer: self._guard.admits(host, None, peer),
+            public_peer=self._guard.admits_peer,
             abort=master.abort_server,
         )
         capture = CaptureAnswer(self._desk, guard.tunnels)
@@ -262,8 +263,7 @@ class Worker:
             self._clock.look()
             metrics.SPOOL_DEPTH.set(self._spool.depth)
             metrics.SPOOL_BYTES.set(self._spool.bytes)
-            oldest = self._spool.oldest_us
-            metrics.SPOOL_OLDEST.set(max(0, now_us() - oldest) / 1e6 if oldest else 0)
+            metrics.SPOOL_OLDEST.set(self._spool.oldest_us / 1e6)
             if self._spool.lost:
                 logger.critical("the lane is lost; this worker ends and a new one starts a new lane")
                 self._failed = True

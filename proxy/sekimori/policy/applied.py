@@ -99,11 +99,11 @@ def with_catalogue(service: Service, flags_of: CatalogueFlags, flagged_models: C
     )
     if needs_advice:
         flags.add(ADVISORY_REQUIRED)
-    unread = {"support"} if service.decrypt_mixed else {"support", "mixed"}
     return msgspec.structs.replace(
         service,
         flags=tuple(sorted(flags)),
-        unread_hosts=tuple(host for host, found in by_host.items() if not unread.isdisjoint(found)),
+        mixed_hosts=tuple(host for host, found in by_host.items() if "mixed" in found),
+        support_hosts=tuple(host for host, found in by_host.items() if "support" in found),
     )
 
 

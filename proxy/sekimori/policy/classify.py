@@ -106,7 +106,7 @@ def mask(text: str, limit: int = MASK_LIMIT) -> str:
     A text that bears a marking keeps its shape and its markings, no word; beside a 個人番号 nothing stays
     readable either. Long numbers, mail addresses and tokens are always masked.
     """
-    folded = fold(text[: limit * 25])
+    folded = fold(text)
     markings = [marking for marking in find_markings(folded) if marking.marks]
     numbers = list(find_my_numbers(folded))
     hidden = [(max(0, start - _NEAR), end + _NEAR) for start, end in numbers]

@@ -81,7 +81,7 @@ def _host(text: str, check_host: Callable[[str], str]) -> str:
     try:
         host = check_host(text.removeprefix("*."))
     except SekimoriError as error:
-        raise ValueError(str(error)) from error
+        raise ValueError(f"{text[:64]!r}: {error}") from error
     if wildcard and "." not in host:
         raise ValueError(f"{text[:64]!r} would cover a whole top-level domain")
     return f"*.{host}" if wildcard else host

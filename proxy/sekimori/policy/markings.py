@@ -117,6 +117,7 @@ _LABEL = re.compile(
 _ABOUT = re.compile(
     r"\s{0,3}(?:情報|文書)?\s{0,3}(?:とは|とい|って|以上|以下|及び|又は|[のにをはがともやで?])"
 )
+_NOUN = re.compile(r"^(?:情報|文書|資料)?\s{0,3}")
 _QUOTES = {"「": "」", "『": "』", '"': '"', "'": "'", "“": "”", "‘": "’", "`": "`"}
 _OPEN, _CLOSE = "【[〔《〈(", "】]〕》〉)"
 _SENTENCE = re.compile(r"[ぁ-ん。？?！!]")
@@ -174,7 +175,7 @@ def _line(text: str, start: int, end: int) -> tuple[int, int]:
 def _marks(text: str, start: int, end: int, name: str) -> bool:
     first, last = _line(text, start, end)
     before, after = text[first:start].rstrip(), text[end:last].lstrip()
-    if before and after and _QUOTES.get(before[-1]) == after[0]:
+    if _is_quoted(before, after):
         return False
     if last - first <= _LINE and _only_markings(before + after):
         return True
@@ -191,7 +192,7 @@ def _marks(text: str, start: int, end: int, name: str) -> bool:
 def _marks_english(text: str, start: int, end: int, name: str) -> bool:
     first, last = _line(text, start, end)
     before, after = text[first:start].strip(), text[end:last].strip()
-    if before and after and _QUOTES.get(before[-1]) == after[0]:
+    if _is_quoted(before, after):
         return False
     if _LABEL.search(text[first:start]):
         return not after[:1].isalnum()
@@ -200,6 +201,11 @@ def _marks_english(text: str, start: int, end: int, name: str) -> bool:
     # ``Secret:`` and ``SECRET=`` are code, ``[Secret]`` is a section of a configuration file.
     code = after[:1] in tuple(":=,;({") or before[-1:] in tuple("<{($.:=")
     return not code and (name != "Secret" or text[start:end].isupper() or not (before or after))
+
+
+def _is_quoted(before: str, after: str) -> bool:
+    closing = _QUOTES.get(before[-1:])
+    return closing is not None and _NOUN.sub("", after).startswith(closing)
 
 
 def _only_markings(text: str) -> bool:
@@ -213,7 +219,7 @@ def _in_brackets(before: str, word: str, after: str) -> bool:
     if left < 0 or not rights or any(bracket in before[left:] for bracket in _CLOSE):
         return False
     right = min(rights)
-    if left and _QUOTES.get(before[left - 1]) == after[right + 1 : right + 2]:
+    if _is_quoted(before[:left], after[right + 1 :]):
         return False
     if not _only_markings(before[left + 1 :] + word + after[:right]):
         return False

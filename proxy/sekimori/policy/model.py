@@ -88,8 +88,8 @@ class Service(_Value, frozen=True):
     """An AI service as this organisation knows it: where it is and what it was agreed on.
 
     A host is a canonical name, or ``*.name`` for the names under it. Where ``models`` is set, the entry
-    is only about those models at its hosts. ``unread_hosts`` are those that the catalogue knows as mixed
-    (and that nobody enabled) or as support; they are not decrypted.
+    is only about those models at its hosts. ``mixed_hosts`` and ``support_hosts`` are those of ``hosts``
+    that the catalogue knows as such.
     """
 
     id: str
@@ -106,7 +106,8 @@ class Service(_Value, frozen=True):
     interception: Interception = "ai"
     decrypt_mixed: bool = False
     flags: tuple[str, ...] = ()
-    unread_hosts: tuple[str, ...] = ()
+    mixed_hosts: tuple[str, ...] = ()
+    support_hosts: tuple[str, ...] = ()
     status: Status = "active"
 
     @property

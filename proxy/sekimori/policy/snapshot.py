@@ -19,7 +19,8 @@ from sekimori.policy.applied import Document, with_catalogue
 from sekimori.policy.checks import Problem, problems_of
 from sekimori.policy.globs import matches_any
 from sekimori.policy.index import Index
-from sekimori.policy.model import Grant, Group, Profile, Rules, Service
+from sekimori.policy.model import Grant, Group, Interception, Profile, Rules, Service
+from sekimori.policy.people import canonical_name
 from sekimori.policy.period import day_end_us, day_start_us
 
 FORMAT = 1
@@ -108,13 +109,12 @@ class Snapshot:
     def may_use(self, service_id: str, user: str, groups: Collection[str], time_us: int) -> bool:
         """Tell whether any request of ``user`` to ``service_id`` could pass now."""
         service = self.services.get(service_id)
-        if service is None or service.status != "active":
+        if service is None or service.status != "active" or not contract_runs(service, time_us):
             return False
-        if not contract_runs(service, time_us):
-            return False
-        everywhere = self.groups_of(user).union(groups)
+        name = canonical_name(user)
+        everywhere = self.groups_of(name).union(map(canonical_name, groups))
         return any(
-            self._is_live(grant, service, time_us) for grant in self.grants_for(service_id, user, everywhere)
+            self._is_live(grant, service, time_us) for grant in self.grants_for(service_id, name, everywhere)
         )
 
     def may_reach(self, host: str, user: str, groups: Collection[str], time_us: int) -> bool:
@@ -135,11 +135,34 @@ class Snapshot:
         )
 
 
+def interception_of(service: Service, host: str) -> Interception:
+    """Tell how traffic to ``host`` of ``service`` is treated: mixed is read only where a person enabled it.
+
+    ``host`` is a name on the wire, or one of ``service.hosts`` as it stands there.
+    """
+    rule = _rule_of(service, host)
+    if rule in service.support_hosts:
+        return "support"
+    if rule in service.mixed_hosts or service.interception == "mixed":
+        return "ai" if service.decrypt_mixed else "mixed"
+    return service.interception
+
+
 def decrypts(service: Service, host: str) -> bool:
-    """Tell whether traffic to ``host`` of ``service`` is read: mixed ones only where a person enabled it."""
-    if host in service.unread_hosts:
-        return False
-    return service.interception == "ai" or (service.interception == "mixed" and service.decrypt_mixed)
+    """Tell whether traffic to ``host`` of ``service`` is read."""
+    return interception_of(service, host) == "ai"
+
+
+def _rule_of(service: Service, host: str) -> str | None:
+    """Find the entry of ``service.hosts`` that covers ``host``, the nearest first."""
+    if host in service.hosts:
+        return host
+    parent = host.partition(".")[2]
+    while parent:
+        if f"*.{parent}" in service.hosts:
+            return f"*.{parent}"
+        parent = parent.partition(".")[2]
+    return None
 
 
 def contract_runs(service: Service, time_us: int) -> bool:

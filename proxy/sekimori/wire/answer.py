@@ -21,7 +21,7 @@ class _Call:
 
 
 class Answer:
-    """What is known so far of an answer; texts beyond ``MAX_TEXT`` characters are skipped, and that is noted."""
+    """What is known so far of an answer; beyond ``MAX_TEXT`` characters text is skipped."""
 
     __slots__ = (
         "_calls", "_room", "error", "finish_reason", "model", "output", "reasoning", "refusal",
@@ -107,7 +107,7 @@ class Answer:
         return bool(error)
 
     def reading(self) -> ResponseReading:
-        """The answer as a value."""
+        """Make the answer a value."""
         parse: Parse = "unparsed"
         if self.understood:
             parse = "partial" if self.skipped else "parsed"
@@ -127,7 +127,7 @@ class Answer:
 
 
 def error_text(holder: Any) -> str:
-    """The sentence of an error object in any of the shapes that services use; empty where there is none."""
+    """Find the sentence of an error object in any of the usual shapes; empty where there is none."""
     if isinstance(holder, list):
         holder = holder[0] if holder else None
     if not isinstance(holder, dict):
@@ -142,7 +142,7 @@ def error_text(holder: Any) -> str:
 
 
 def problem_text(holder: Any) -> str:
-    """The sentence of an error body that has no ``error`` member, as sent with a status of 400 or more."""
+    """Find the sentence of an error body that has no ``error`` member."""
     found = as_dict(holder)
     for key in ("message", "detail", "Message", "title", "errors"):
         if isinstance(found.get(key), str):

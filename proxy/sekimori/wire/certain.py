@@ -1,8 +1,8 @@
-"""The JSON text of a request, read as the strictest and the laxest server would: where they differ it isn't ``sure``.
+"""The JSON text of a request, as the strictest and the laxest server would read it.
 
-A member given twice is how one text means two things to two parsers, and parsers drop the other one silently. The
-fast one is trusted only where the text is shown to hold as many members as came out; else the standard library's
-parser, which shows every pair of an object, reads it again.
+Where they differ it is not ``sure``. A member given twice is how one text means two things to two parsers,
+and parsers drop the other one silently. The fast one is trusted only where the text is shown to hold as many
+members as came out; else the standard library's parser, which shows every pair of an object, reads it again.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ def read_certain(body: bytes, declared: str = "") -> Certain:
 def _members(body: bytes) -> int:
     """Count the members of all objects by their bytes: a quote before a colon ends a name.
 
-    Unless it is escaped; and a string whose first character is a colon looks the same. So the count may be too
-    high, never too low, and then the text is read again at three times the cost.
+    Unless it is escaped; and a string whose first character is a colon looks the same. So the count may be
+    too high, never too low, and then the text is read again at three times the cost.
     """
     names = 0
     for piece in body.split(b":")[:-1]:
@@ -124,7 +124,7 @@ def _slowly(body: bytes, declared: str) -> Certain:
 
 
 def unicode_of(body: bytes) -> str:
-    """The Unicode encoding of a JSON text: by its mark, or by where its first NULs stand (RFC 4627, 3)."""
+    """Tell the Unicode encoding of a JSON text by its mark, or by its first NULs (RFC 4627, 3)."""
     for bom, name in _BOMS:
         if body.startswith(bom):
             return name

@@ -1,7 +1,7 @@
 """What a credential looks like: the tables that ``redact`` works by.
 
-Every pattern is anchored where something was found and can't backtrack, so that the cost stays linear whatever
-the bytes. A kind names who issued the credential, as far as its form tells.
+Every pattern is anchored where something was found and can't backtrack, so that the cost stays linear
+whatever the bytes. A kind names who issued the credential, as far as its form tells.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ class Token:
 def _token(kind: str, prefix: bytes, tail: bytes, offset: int | None = None, *, group: int = 0) -> Token:
     # What stands before must not belong to the same word: "task-" holds no "sk-".
     before = rb"(?<![A-Za-z0-9_])"
-    return Token(kind, len(prefix) - 1 if offset is None else offset, re.compile(before + prefix + tail), group)
+    return Token(
+        kind, len(prefix) - 1 if offset is None else offset, re.compile(before + prefix + tail), group
+    )
 
 
 _WORD = rb"[A-Za-z0-9_-]"
@@ -75,8 +77,8 @@ TOKENS: dict[int, tuple[Token, ...]] = {
 KEY_BEGIN = re.compile(rb"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 KEY_END = re.compile(rb"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 
-# Members of JSON objects and fields of forms whose value is a credential, whatever it looks like. "token" alone is
-# not among them: log probabilities come with the token that they belong to.
+# Members of JSON objects and fields of forms whose value is a credential, whatever it looks like. "token"
+# alone is not among them: log probabilities come with the token that they belong to.
 _NAMES = (
     rb"(?:access|refresh|id|auth|session|security|csrf|oauth|bearer|device|bot|api|personal[_-]?access)[_-]?token"
     rb"|(?:aws[_-]?)?(?:client|app|consumer|webhook|signing|shared)[_-]?secret|secret|api[_-]?key|app[_-]?key"
@@ -85,36 +87,36 @@ _NAMES = (
 )
 # What stands at the end of every such name: a body in which no member's name ends so is free of them.
 NAME_END = re.compile(
-    rb'"(?=[ \t\r\n]*+:)(?:(?<=ken")|(?<=ret")|(?<=key")|(?<=ord")|(?<=wd")|(?<=ase")|(?<=zation")|(?<=kie")|(?<=\\"))',
-    re.I,
+    rb'"(?=[ \t\r\n]*+:)(?:(?<=ken")|(?<=ret")|(?<=key")|(?<=ord")|(?<=wd")|(?<=ase")'
+    rb'|(?<=zation")|(?<=kie")|(?<=\\"))',
+    re.IGNORECASE,
 )
 MEMBER = re.compile(
-    rb'"(?:' + _NAMES + rb')"\s{0,16}+:\s{0,16}+(?:"((?:[^"\\]|\\.)++)"|(-?\d[\d.eE+-]*+))', re.I | re.S
+    rb'"(?:' + _NAMES + rb')"\s*+:\s*+(?:"((?:[^"\\]|\\.)++)"|(-?\d[\d.eE+-]*+))',
+    re.IGNORECASE | re.DOTALL,
 )
 # The same inside a string that holds JSON: its quotes are escaped once.
 NESTED = re.compile(
-    rb'\\"(?:'
-    + _NAMES
-    + rb')\\"(?:\s|\\[nrt]){0,16}+:(?:\s|\\[nrt]){0,16}+\\"((?:[^"\\]|\\\\\\.|\\[^"])++)\\"',
-    re.I,
+    rb'\\"(?:' + _NAMES + rb')\\"(?:\s|\\[nrt])*+:(?:\s|\\[nrt])*+\\"((?:[^"\\]|\\\\\\.|\\[^"])++)\\"',
+    re.IGNORECASE,
 )
 FIELD_NAME = re.compile(
     rb"(?:key|token|sig|signature|auth|sessionid|sid|jwt|x-amz-(?:signature|credential|security-token)|"
     + _NAMES
     + rb")",
-    re.I,
+    re.IGNORECASE,
 )
 
 # Header fields. Counters of model tokens ("x-ratelimit-remaining-tokens") are none.
 SECRET_HEADER = re.compile(
     r"(?:proxy-)?authorization|cookie|set-cookie2?|authentication-info|x-amz-signature"
-    r"|.*(?:token(?!s)|secret|passw|credential|api[-_]?key|apikey|access[-_]?key|[-_]auth$|^auth[-_]|jwt|signature).*",
-    re.I,
+    r"|.*(?:token(?!s)|secret|passw|credential|api[-_]?key|access[-_]?key|jwt|signature).*|.*[-_]auth",
+    re.IGNORECASE,
 )
 SAFE_HEADER = re.compile(
-    r".*(?:ratelimit|rate-limit|max-token).*|access-control-.*|www-authenticate", re.I
+    r".*(?:ratelimit|rate-limit|max-token).*|access-control-.*|www-authenticate", re.IGNORECASE
 )
 SUBPROTOCOL = re.compile(
-    r"((?:openai-insecure-api-key|authorization|bearer|token|apikey)[.=-])([^,\s]+)", re.I
+    r"((?:openai-insecure-api-key|authorization|bearer|token|apikey)[.=-])([^,\s]+)", re.IGNORECASE
 )
-SCHEME = re.compile(r"(Bearer|Basic|Token|Negotiate|NTLM|ApiKey|Digest)\s+(.+)", re.I | re.S)
+SCHEME = re.compile(r"(Bearer|Basic|Token|Negotiate|NTLM|ApiKey|Digest)\s+(.+)", re.IGNORECASE | re.DOTALL)

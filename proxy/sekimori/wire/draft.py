@@ -12,18 +12,23 @@ from sekimori.wire.texts import bears_text
 MAX_SKIPPED = 32
 
 
+def words(*lines: str) -> frozenset[str]:
+    """Make a set of the words in some lines."""
+    return frozenset(" ".join(lines).split())
+
+
 def as_dict(value: Any) -> dict[str, Any]:
-    """The value if it is an object, else an empty one."""
+    """Give the value if it is an object, else an empty one."""
     return value if isinstance(value, dict) else {}
 
 
 def as_list(value: Any) -> list[Any]:
-    """The value if it is an array, else an empty one."""
+    """Give the value if it is an array, else an empty one."""
     return value if isinstance(value, list) else []
 
 
 def as_text(value: Any) -> str:
-    """The value if it is a string, else an empty one."""
+    """Give the value if it is a string, else an empty one."""
     return value if isinstance(value, str) else ""
 
 
@@ -41,7 +46,7 @@ class Turn:
         self.tool_call_id = ""
 
     def message(self) -> Message:
-        """The message as a value."""
+        """Make the message a value."""
         return Message(
             self.role,
             "".join(self.text),
@@ -111,7 +116,7 @@ class Draft:
             self.texts.append(text)
 
     def prompt(self) -> str:
-        """The text of the newest user turn that has text."""
+        """Find the text of the newest user turn that has text."""
         return next((m.text for m in reversed(self.messages) if m.role == "user" and m.text), "")
 
     def name_tools(self, names: Iterable[Any]) -> None:

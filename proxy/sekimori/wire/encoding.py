@@ -1,9 +1,9 @@
 """Content codings taken off as the bytes arrive: gzip, deflate (both kinds), br and zstd, each bounded.
 
-The bound is on what comes out: 10 KB of input can ask for 10 GB. Whoever sent the bytes is not trusted to have
-named the coding rightly: bytes that don't carry the coding's mark are passed through as they are, because
-recorders and proxies decode bodies and leave the header. Such a body, and one that two decoders might take
-for different texts, is not ``sure``.
+The bound is on what comes out: 10 KB of input can ask for 10 GB. Whoever sent the bytes is not trusted to
+have named the coding rightly: bytes that don't carry the coding's mark are passed through as they are,
+because recorders and proxies decode bodies and leave the header. Such a body, and one that two decoders might
+take for different texts, is not ``sure``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-import brotli
+import brotli  # type: ignore[import-untyped]  # ships no types
 import zstandard
 
 from sekimori.errors import WireError
@@ -68,9 +68,11 @@ class _Brotli:
         if self.ended:
             return chunk
         try:
-            emit(self._stream.process(chunk, output_buffer_limit=_STEP))
-            while not self._stream.can_accept_more_data():
-                emit(self._stream.process(b"", output_buffer_limit=_STEP))
+            piece = self._stream.process(chunk, output_buffer_limit=_STEP)
+            # can_accept_more_data() is true as soon as the input is taken in, with output still to come.
+            while piece:
+                emit(piece)
+                piece = self._stream.process(b"", output_buffer_limit=_STEP)
         except brotli.error as fault:
             raise WireError(f"the body is not what its coding says: {fault}") from fault
         self.ended = self._stream.is_finished()
@@ -158,8 +160,8 @@ def _zlib_header(start: bytes) -> bool:
 _MARKED: dict[str, Callable[[bytes], bool]] = {
     "gzip": lambda start: start[:2] == _GZIP[: len(start)],
     "zstd": lambda start: start[:4] in (_ZSTD[: len(start)], _ZSTD_SKIPPABLE),
-    "br": lambda start: True,
-    "deflate": lambda start: True,
+    "br": lambda _start: True,
+    "deflate": lambda _start: True,
 }
 
 
@@ -176,7 +178,7 @@ class ContentDecoder:
         self._out: list[bytes] = []
         self._layers: list[_Layer] = []
         self.complete = True
-        emit = self._collect
+        emit: Callable[[bytes], None] = self._collect
         for coding in codings(content_encoding):
             layer = _Layer(coding, emit)
             self._layers.append(layer)
@@ -213,7 +215,7 @@ class ContentDecoder:
 
 
 def codings(content_encoding: str) -> list[str]:
-    """The codings of a Content-Encoding field in the order they were applied, identity left out."""
+    """List the codings of a Content-Encoding field as they were applied, identity left out."""
     if not content_encoding:
         return []
     names = [name.strip().lower().removeprefix("x-") for name in content_encoding.split(",")]
@@ -232,7 +234,7 @@ class Decoded:
 
 
 def decode(body: bytes, content_encoding: str, *, limit: int = DEFAULT_LIMIT) -> Decoded:
-    """Take all codings off a whole body; raises WireError where that fails or takes more than ``limit`` bytes."""
+    """Take all codings off a whole body; raises WireError where that fails or exceeds ``limit`` bytes."""
     if not content_encoding:
         return Decoded(body)
     decoder = ContentDecoder(content_encoding, limit=limit)
@@ -244,7 +246,7 @@ def decode(body: bytes, content_encoding: str, *, limit: int = DEFAULT_LIMIT) ->
 
 
 def _one_kind_of_deflate(body: bytes) -> bool:
-    """Tell that a zlib stream is no raw deflate stream as well: one can be made that is, with another text."""
+    """Tell that a zlib stream is no raw deflate stream as well: one can be made that is both."""
     if not _zlib_header(body):
         return True
     try:

@@ -33,7 +33,7 @@ def _read_lax(body: bytes | str) -> Any:
 
 
 def scrub(value: Any) -> Any:
-    """Replace lone surrogates, which JSON can escape and no encoding can carry, in every string of a value."""
+    """Replace lone surrogates in every string of a value: JSON can escape them, no encoding carries them."""
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode() if not _encodable(value) else value
     if isinstance(value, list):

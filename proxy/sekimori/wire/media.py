@@ -45,7 +45,7 @@ _SNIFFED = 4096
 
 
 def sniff(data: bytes, declared: str = "") -> str:
-    """The media type of some content; the declared one only where the content says nothing."""
+    """Tell the media type of some content; the declared one only where the content says nothing."""
     for magic, found in _MAGIC:
         if data.startswith(magic):
             return _zip(data) if found == "application/zip" else found
@@ -90,13 +90,13 @@ def inline(data: bytes, *, declared: str = "", name: str = "", read: bool = Fals
 
 
 def elsewhere(reference: str, *, declared: str = "", name: str = "") -> Attachment:
-    """Describe content that the request only points at: a file id, or an address that the service will fetch."""
+    """Describe content that the request only points at: a file id, or an address to fetch from."""
     return Attachment(name, declared.partition(";")[0].strip().lower(), reference=reference)
 
 
 def from_base64(text: str, *, declared: str = "", name: str = "") -> tuple[Attachment, str]:
     """Describe inline base64 and return its text where it is plain text, else an empty string."""
-    return _described(_bytes(text), declared, name)
+    return describe(_bytes(text), declared=declared, name=name)
 
 
 def from_url(url: str, *, declared: str = "", name: str = "") -> tuple[Attachment, str]:
@@ -104,15 +104,16 @@ def from_url(url: str, *, declared: str = "", name: str = "") -> tuple[Attachmen
     match = _DATA_URL.match(url)
     if match is None:
         if url[:5].lower() == "data:":
-            return _described(url.encode("utf-8", "replace"), "", name)
+            return describe(url.encode("utf-8", "replace"), name=name)
         return elsewhere(url, declared=declared, name=name), ""
     kind, parameters = match[1], match[2].lower()
     rest = url[match.end() :]
     data = _bytes(rest) if ";base64" in parameters else unquote_to_bytes(rest)
-    return _described(data, kind or declared, name)
+    return describe(data, declared=kind or declared, name=name)
 
 
-def _described(data: bytes, declared: str, name: str) -> tuple[Attachment, str]:
+def describe(data: bytes, *, declared: str = "", name: str = "") -> tuple[Attachment, str]:
+    """Describe content and return its text where it is plain text, else an empty string."""
     kind = sniff(data, declared)
     if not kind.startswith("text/") and kind not in ("application/json", "application/xml"):
         return inline(data, declared=declared, name=name), ""

@@ -94,8 +94,9 @@ class Usage:
 class RequestReading:
     """A request as people mean it.
 
-    ``model_certain`` is false where the service might see another model than ``model``, or none. ``texts`` holds
-    every human-readable text, for the class detector; ``skipped`` names what bears text and was not understood.
+    ``model_certain`` is false where the service might see another model than ``model``, or none where there
+    should be one. ``texts`` holds every human-readable text, for the class detector; ``skipped`` names what
+    bears text and was not understood.
     """
 
     kind: Kind = "other-ai"

@@ -1,4 +1,4 @@
-"""An answer read while it streams through the gate: whatever the cuts of the network, the reading is the same."""
+"""An answer read while it streams through the gate: however the network cuts it, the reading is the same."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 from typing import Any
 
 from sekimori.errors import WireError
-from sekimori.wire.answer import Answer, problem_text
-from sekimori.wire.dialects import DIALECTS, Dialect
+from sekimori.wire.answer import Answer, error_text, problem_text
+from sekimori.wire.dialects import DIALECTS
 from sekimori.wire.encoding import DEFAULT_LIMIT, ContentDecoder
 from sekimori.wire.jsontext import read_json
 from sekimori.wire.model import Head, Headers, RequestReading, ResponseReading
@@ -36,6 +36,7 @@ class ResponseReader:
         limit: int = DEFAULT_LIMIT,
     ) -> None:
         self._dialect = _BY_NAME.get(request.dialect)
+        self._kind = request.kind
         self._status = status
         self._bodiless = head.method == "HEAD" or status in (204, 304)
         self._answer = Answer()
@@ -154,14 +155,16 @@ class ResponseReader:
         except WireError as fault:
             self._answer.skip(f"body: {fault}"[:120])
             return
+        self._understand(value)
+
+    def _understand(self, value: Any) -> None:
+        answer = self._answer
         if self._dialect is not None:
-            _whole(self._dialect, self._answer, value)
-        if self._status >= 400 and not self._answer.error and (told := problem_text(value)):
-            self._answer.error = told
-            self._answer.understood = True
-
-
-def _whole(dialect: Dialect, answer: Answer, value: Any) -> None:
-    dialect.whole(answer, value)
-    if not answer.understood:
-        answer.skip("the answer is in another form than the request")
+            self._dialect.whole(answer, value)
+        elif self._kind == "model-list":
+            answer.understood = isinstance(value, (dict, list))
+        if self._status >= 400 and not answer.error:
+            answer.error = error_text(value) or problem_text(value)
+            answer.understood = answer.understood or bool(answer.error)
+        if not answer.understood:
+            answer.skip("the answer is in no known form")

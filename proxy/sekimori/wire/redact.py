@@ -1,13 +1,12 @@
 """Credentials cut from what will be stored: bodies, header fields, targets.
 
-Spans refer to the ORIGINAL bytes; a keyed fingerprint, made by the caller, tells two credentials apart and reveals
-neither. A replacement keeps JSON valid and is itself no credential, so that redacting twice changes nothing.
-Linear in the size of the input; a clean body costs a few searches.
+Spans refer to the ORIGINAL bytes; a keyed fingerprint, made by the caller, tells two credentials apart and
+reveals neither. A replacement keeps JSON valid and is itself no credential, so that redacting twice changes
+nothing. Linear in the size of the input; a clean body costs a few searches.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from urllib.parse import unquote
@@ -150,15 +149,19 @@ def _pairs(raw: bytes, at: int) -> list[_Hit]:
 
 
 def _hits(body: bytes) -> Iterator[_Hit]:
-    seen: dict[re.Pattern[bytes], int] = {}
+    done = 0  # what lies inside a hit is not read again: that would cost the square of its length
+    bearer = 0
     for anchor in ANCHOR.finditer(body):
         at = anchor.start()
+        if at < done:
+            continue
         for token in TOKENS[body[at]]:
-            start = at - token.offset
-            # A form found again inside itself is not read again: that would cost the square of its length.
-            if start >= seen.get(token.pattern, 0) and (match := token.pattern.match(body, start)):
-                seen[token.pattern] = match.end()
+            vague = token.kind in _VAGUE
+            match = token.pattern.match(body, at - token.offset) if not vague or at >= bearer else None
+            if match is not None:
+                done, bearer = (done, match.end()) if vague else (match.end(), bearer)
                 yield (*match.span(token.group), token.kind, False)
+                break
     if b"PRIVATE KEY" in body:
         yield from _private_keys(body)
     if NAME_END.search(body):

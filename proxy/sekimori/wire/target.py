@@ -33,7 +33,7 @@ class Target:
         return self.segments[-len(tail) :] == tail
 
     def asked(self, name: str) -> list[str]:
-        """Every value of a query parameter."""
+        """List every value of a query parameter."""
         return [value for key, value in self.query if key.lower() == name]
 
 
@@ -52,18 +52,18 @@ def _decoded(part: str) -> str:
 
 
 def header(headers: Headers, name: str) -> str:
-    """Every value of a header field, joined as HTTP joins them; empty where absent."""
+    """Join every value of a header field as HTTP does; empty where absent."""
     found = [value for key, value in headers if key.lower() == name]
     return found[0] if len(found) == 1 else ", ".join(found)
 
 
 def media_type(content_type: str) -> str:
-    """The media type of a Content-Type field, without parameters, in lower case."""
+    """Cut the media type out of a Content-Type field, in lower case."""
     return content_type.partition(";")[0].strip().lower()
 
 
 def charset(content_type: str) -> str:
-    """The charset parameter of a Content-Type field, in lower case; empty where absent."""
+    """Cut the charset out of a Content-Type field, in lower case; empty where absent."""
     for parameter in content_type.split(";")[1:]:
         name, _, value = parameter.partition("=")
         if name.strip().lower() == "charset":

@@ -1,7 +1,7 @@
 """Every human-readable text of a decoded JSON value, wherever it stands.
 
-This serves the class detector, which must miss nothing: it knows no dialect, and leaves out only identifiers and
-inline data. Strings that hold JSON with escapes are opened, because an escape hides text from a detector.
+This serves the class detector, which must miss nothing: it knows no dialect, and leaves out only identifiers
+and inline data. Strings that hold JSON with escapes are opened, because an escape hides text from a detector.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _BLOB = 512
 def texts_of(value: Any, out: list[str]) -> int:
     """Append each text of ``value`` to ``out`` in order, then the member names that are words.
 
-    Returns how many members its objects have in all; raises WireError where it is nested too deeply. Runs over
-    every request, member by member: what is written out here is fast.
+    Returns how many members its objects have in all; raises WireError where it is nested too deeply. Runs
+    over every request, member by member: what is written out here is fast.
     """
     names: set[str] = set()
     members = _walk([value], out, names, MAX_DEPTH)

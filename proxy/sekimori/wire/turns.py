@@ -1,7 +1,7 @@
 """WebSocket sessions divided into user turns, one record each.
 
-OpenAI's realtime events are known: a turn starts with what the user says, and ``response.done`` ends it. Of any
-other dialect nothing is assumed: every message is a turn of its own.
+OpenAI's realtime events are known: a turn starts with what the user says, and ``response.done`` ends it. Of
+any other dialect nothing is assumed: every message is a turn of its own.
 """
 
 from __future__ import annotations
@@ -112,12 +112,12 @@ class TurnReader:
 
 
 def _models(event: dict[str, Any]) -> list[Any]:
-    """Each place in which an event can name a model: the session's, the answer's, the transcription's is another."""
+    """List each place in which an event can name the model that answers."""
     return [as_dict(event.get("session")).get("model"), as_dict(event.get("response")).get("model")]
 
 
 def _said(event: dict[str, Any]) -> str:
-    """The words of the user in an event."""
+    """Find the words of the user in an event."""
     item = as_dict(event.get("item"))
     if item.get("type") != "message" or item.get("role") != "user":
         return ""
@@ -126,7 +126,7 @@ def _said(event: dict[str, Any]) -> str:
 
 
 def _attached(event: dict[str, Any]) -> list[Attachment]:
-    """The sounds and pictures of an event."""
+    """Find the sounds and pictures of an event."""
     found = (
         [from_base64(event["audio"], declared="audio/pcm")[0]] if isinstance(event.get("audio"), str) else []
     )

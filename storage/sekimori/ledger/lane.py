@@ -41,11 +41,6 @@ class LaneWriter:
             shutil.rmtree(self._folder)  # nothing was accepted: no lane, rather than an empty one
             raise
 
-    @property
-    def last_n(self) -> int:
-        """The number of the last durable entry."""
-        return self._n
-
     def commit(self, entries: list[bytes]) -> int:
         """Make entries durable as one frame, under the next numbers, and return its size."""
         plaintext = frames.pack_entries(entries)

@@ -102,12 +102,12 @@ def take_lane(spool_dir: Path, lane: str) -> tuple[Path, int]:
     folder = spool_dir / lane
     try:
         spool_dir.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        if folder.exists():
+            raise StateError(f"Lane {lane} exists already; each start of a worker opens a new one.")
         folder.mkdir(mode=FOLDER_MODE)
         lock = _take_lock(folder)
-        fsync_folder(folder)
-        fsync_folder(spool_dir)
-    except FileExistsError as error:
-        raise StateError(f"Lane {lane} exists already; each start of a worker opens a new one.") from error
+        for changed in (folder, spool_dir, spool_dir.parent):
+            fsync_folder(changed)
     except OSError as error:
         raise StateError(f"Lane {lane} can't be made in {spool_dir}: {error.strerror}.") from error
     return folder, lock

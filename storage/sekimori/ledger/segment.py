@@ -35,11 +35,6 @@ class SegmentWriter:
         self._end = 0
         self._zeroed = 0
 
-    @property
-    def end(self) -> int:
-        """Where the data ends."""
-        return self._end
-
     def has_room(self, length: int) -> bool:
         """Tell whether that many bytes fit behind what is there."""
         return self._end + length <= self._size

@@ -27,9 +27,12 @@ def is_torn(region: bytes, offset: int) -> bool:
         return False
     parsed = frames.unpack_frame_head(head)
     if parsed is None or _is_cut(head, offset):
-        return _misses_something(head, offset, len(head)) and not holds_sound_frame(region)
-    length = frames.FRAME_HEAD_BYTES + parsed.length
-    return len(region) <= length and _misses_something(region, offset, length)
+        torn = _misses_something(head, offset, len(head))
+    else:
+        length = frames.FRAME_HEAD_BYTES + parsed.length
+        torn = len(region) <= length and _misses_something(region, offset, length)
+    # Asked in any case: a length that somebody changed could swallow what follows.
+    return torn and not holds_sound_frame(region)
 
 
 def holds_sound_frame(region: bytes) -> bool:

@@ -151,8 +151,9 @@ class Archivist:
         while not stop.is_set():
             try:
                 progress = self.run_once()
-            except sql.OperationalError as fault:
-                self._watch.busy(str(fault.orig))
+            except (sql.OperationalError, OSError) as fault:
+                # Locked, or a full disk: nothing was taken out of the spool, so nothing is lost.
+                self._watch.busy(str(fault.orig if isinstance(fault, sql.OperationalError) else fault))
                 stop.wait(_BUSY)
                 continue
             # The wait lets entries gather: a commit costs the same for one as for hundreds.
@@ -166,7 +167,8 @@ class Archivist:
             if folder.name in self._lanes.refused:
                 continue
             try:
-                progress += self._follow(folder)
+                for piece in self._follow(folder):
+                    progress += piece
             except IntegrityError as fault:
                 sentence = f"Lane {folder.name} is left alone: {fault}"
                 self._lanes.refused.add(folder.name)
@@ -174,17 +176,17 @@ class Archivist:
                 progress += Progress(alarms=(sentence,))
         return progress
 
-    def _follow(self, folder: Path) -> Progress:
+    def _follow(self, folder: Path) -> Iterator[Progress]:
+        """Store what stands in one lane, telling of each commit: the next may meet damage."""
         lane = self._lanes.followed.get(folder.name) or self._take_up(folder)
-        progress = Progress()
         for batch in _batches(lane.reader.read(lane.position)):
             self._store(lane, batch)
-            progress += Progress(entries=len(batch))
+            yield Progress(entries=len(batch))
         end = lane.reader.end
         if end is None or end.state is EndState.GROWING:
             self._mark(lane)
-            return progress
-        return progress + self._finish(lane, end)
+        else:
+            yield self._finish(lane, end)
 
     def _take_up(self, folder: Path) -> _Lane:
         with reading(self._engine) as connection:
@@ -264,11 +266,17 @@ def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
     """Cut a lane into pieces that one transaction bears."""
     batch: list[Item] = []
     size = 0
-    for item in items:
-        batch.append(item)
-        size += len(item.entry.body.stored)
-        if len(batch) >= BATCH_ENTRIES or size >= BATCH_BYTES:
+    try:
+        for item in items:
+            batch.append(item)
+            size += len(item.entry.body.stored)
+            if len(batch) >= BATCH_ENTRIES or size >= BATCH_BYTES:
+                yield batch
+                batch, size = [], 0
+    except IntegrityError:
+        # What stands before the damage is sound, and safer in the database.
+        if batch:
             yield batch
-            batch, size = [], 0
+        raise
     if batch:
         yield batch

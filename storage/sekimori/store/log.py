@@ -14,6 +14,7 @@ from sqlalchemy import Engine, Select, insert, select
 
 from sekimori.errors import IntegrityError, UsageError
 from sekimori.ledger.record import Intent
+from sekimori.policy.people import canonical_name
 from sekimori.store.content import Content, content_of
 from sekimori.store.engine import reading, writing
 from sekimori.store.exchanges import Exchange, ExchangeRepo
@@ -104,7 +105,7 @@ class LogReader:
 def _search(query: Query) -> Select[Any]:
     found = select(RECORD)
     for column, wanted in (
-        (RECORD.c.user_name, query.user),
+        (RECORD.c.user_name, query.user and canonical_name(query.user)),
         (RECORD.c.service, query.service),
         (RECORD.c.decision, query.decision),
     ):

@@ -83,7 +83,7 @@ def _answered(intent: Intent, outcome: Outcome | None, answer: Answer) -> Metada
         "finish_reason": answer.finish_reason or None,
         "usage": answer.usage or None,
         "ended": rfc3339(outcome.time_us) if outcome else None,
-        "first_byte_us": outcome.first_byte_us - intent.time_us
+        "first_byte_after_us": outcome.first_byte_us - intent.time_us
         if outcome and outcome.first_byte_us
         else None,
         "redacted": _redacted("request", intent) + (_redacted("response", outcome) if outcome else []),

@@ -17,11 +17,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from sqlalchemy import Connection, Engine, and_, func, null, or_, select
 from sqlalchemy import exc as sql
 
 from sekimori.errors import IntegrityError, StateError
+from sekimori.ledger.lanes import lanes, read_shipped
 from sekimori.store.engine import reading
 from sekimori.store.lanes import LaneState, open_list, open_state
 from sekimori.store.lanewalk import Fault, LaneWalk
@@ -44,6 +46,11 @@ class Report:
     counts: dict[str, int]
 
 
+def markers(spool_dir: Path) -> dict[str, int]:
+    """Return how many entries of each lane the spool says were stored; to be read before ``verify``."""
+    return {folder.name: read_shipped(folder).at().n for folder in lanes(spool_dir)}
+
+
 def verify(
     engine: Engine,
     cipher: Cipher,
@@ -51,7 +58,7 @@ def verify(
     progress: Progress = lambda _done, _total: None,
     shipped: Mapping[str, int] | None = None,
 ) -> Report:
-    """Check the whole store; ``shipped`` (read before the call) is how far the spool's markers say it is."""
+    """Check the whole store; ``shipped`` is what ``markers`` said before the call."""
     faults: list[Fault] = []
     counts: dict[str, int] = {}
     try:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sekimori.cli.options import Json
+from sekimori.cli.options import DEFAULT_DATA, DEFAULT_KEYS, Data, Json, Keys
 from sekimori.cli.terminal import escape, print_json, print_table, say
 from sekimori.errors import UsageError
 
@@ -22,6 +22,8 @@ _COLUMNS = ("id", "name", "provider", "kind", "contract_type", "flags")
 def search(
     words: Annotated[list[str], typer.Argument(help="Words of an id, name, provider, kind or host.")],
     json: Json = False,
+    data: Data = DEFAULT_DATA,  # noqa: ARG001 (every command takes it)
+    keys: Keys = DEFAULT_KEYS,  # noqa: ARG001
 ) -> None:
     """List the services that match every word; exit 1 when none does.
 
@@ -46,6 +48,8 @@ def search(
 def show(
     name: Annotated[str, typer.Argument(metavar="ID|HOST", help="A service's id, or a host name.")],
     json: Json = False,
+    data: Data = DEFAULT_DATA,  # noqa: ARG001 (every command takes it)
+    keys: Keys = DEFAULT_KEYS,  # noqa: ARG001
 ) -> None:
     """Show one service: by its id, or by a host that it serves; exit 1 when the catalogue knows neither.
 

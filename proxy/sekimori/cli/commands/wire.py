@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sekimori.cli.options import Json
+from sekimori.cli.options import DEFAULT_DATA, DEFAULT_KEYS, Data, Json, Keys
 from sekimori.cli.terminal import cell, print_json, print_table
 
 group = typer.Typer(help="The wire readers, tried on recorded traffic.", no_args_is_help=True)
@@ -25,6 +25,8 @@ def _group() -> None:
 def attempt(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="*.json, *.jsonl, each also *.gz")],
     json: Json = False,
+    data: Data = DEFAULT_DATA,  # noqa: ARG001 (every command takes it)
+    keys: Keys = DEFAULT_KEYS,  # noqa: ARG001
 ) -> None:
     """Read recorded interactions and print what each one says.
 

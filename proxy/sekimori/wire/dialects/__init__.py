@@ -1,7 +1,7 @@
 """The dialects, one to a file, and the table in which they are looked up.
 
-To add one: a file with a ``DIALECT``, a line in ``DIALECTS``, a fixture in the tests. Order matters only where two
-paths could be taken for each other: the first that claims a target reads it.
+To add one: a file with a ``DIALECT``, a line in ``DIALECTS``, a fixture in the tests. Order matters only
+where two paths could be taken for each other: the first that claims a target reads it.
 """
 
 from __future__ import annotations

@@ -7,40 +7,16 @@ from typing import Any
 
 from sekimori.wire.answer import Answer
 from sekimori.wire.dialects.dialect import Dialect, Route
-from sekimori.wire.draft import Draft, Turn, as_dict, as_list, as_text
+from sekimori.wire.draft import Draft, Turn, as_dict, as_list, as_text, words
 from sekimori.wire.model import ToolCall
 from sekimori.wire.target import Target
 from sekimori.wire.texts import bears_text
 
-_KNOWN = frozenset(
-    [
-        "anthropic_beta",
-        "anthropic_version",
-        "betas",
-        "cache_control",
-        "container",
-        "context_management",
-        "effort",
-        "inference_geo",
-        "max_tokens",
-        "mcp_servers",
-        "messages",
-        "metadata",
-        "model",
-        "output_config",
-        "output_format",
-        "service_tier",
-        "speed",
-        "stop_sequences",
-        "stream",
-        "system",
-        "temperature",
-        "thinking",
-        "tool_choice",
-        "tools",
-        "top_k",
-        "top_p",
-    ]
+_KNOWN = words(
+    "anthropic_beta anthropic_version betas cache_control container context_management effort",
+    "inference_geo max_tokens mcp_servers messages metadata model output_config output_format",
+    "service_tier speed stop_sequences stream system temperature thinking tool_choice tools top_k",
+    "top_p",
 )
 _MESSAGE_KNOWN = frozenset({"role", "content", "cache_control"})
 _USAGE = {
@@ -132,7 +108,7 @@ def _tool_call(block: dict[str, Any]) -> ToolCall:
 
 
 def _result(draft: Draft, block: dict[str, Any], where: str) -> None:
-    """A tool's result stands in a user message, but nobody said it: it becomes a message of its own."""
+    """Make a message of a tool's result: it stands in a user message, but nobody said it."""
     turn = Turn("tool")
     turn.tool_call_id = as_text(block.get("tool_use_id"))
     content = block.get("content")

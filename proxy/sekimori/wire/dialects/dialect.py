@@ -14,7 +14,7 @@ from sekimori.wire.target import Target
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What a request target tells: the operation, and the model and the streaming where the path names them."""
+    """What a request target tells: the operation, and model and streaming where the path names them."""
 
     kind: Kind
     model: str | None = None
@@ -30,8 +30,9 @@ def never(body: dict[str, Any]) -> bool:  # noqa: ARG001
 class Dialect:
     """One wire format: ``route`` and ``fits`` recognise it, the others read it.
 
-    ``whole`` reads a complete answer, ``event`` one event of a streamed one; ``array`` tells that a stream may
-    also be a JSON array. None of them raises for anything that JSON can hold.
+    ``whole`` reads a complete answer, ``event`` one event of a streamed one; ``array`` tells that a stream
+    may also be a JSON array, ``models`` finds every model that a body names, where that is not ``model``
+    alone. None of them raises for anything that JSON can hold.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Gemini generateContent and its kin, on the Gemini API and on Vertex: the path names the model and the method."""
+"""Gemini generateContent and its kin, on the Gemini API and on Vertex: the path names model and method."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from sekimori.wire.answer import Answer
 from sekimori.wire.dialects.dialect import Dialect, Route
-from sekimori.wire.draft import Draft, Turn, as_dict, as_list, as_text
+from sekimori.wire.draft import Draft, Turn, as_dict, as_list, as_text, words
 from sekimori.wire.model import Kind, ToolCall
 from sekimori.wire.target import Target
 from sekimori.wire.texts import bears_text
@@ -20,35 +20,11 @@ _METHODS: dict[str, tuple[Kind, bool]] = {
     "embedContent": ("embed", False),
     "batchEmbedContents": ("embed", False),
 }
-_KNOWN = frozenset(
-    [
-        "cachedContent",
-        "cached_content",
-        "content",
-        "contents",
-        "embedContentConfig",
-        "generateContentRequest",
-        "generationConfig",
-        "generation_config",
-        "labels",
-        "model",
-        "modelArmorConfig",
-        "outputDimensionality",
-        "output_dimensionality",
-        "requests",
-        "safetySettings",
-        "safety_settings",
-        "serviceTier",
-        "store",
-        "systemInstruction",
-        "system_instruction",
-        "taskType",
-        "task_type",
-        "title",
-        "toolConfig",
-        "tool_config",
-        "tools",
-    ]
+_KNOWN = words(
+    "cachedContent cached_content content contents embedContentConfig generateContentRequest",
+    "generationConfig generation_config labels model modelArmorConfig outputDimensionality",
+    "output_dimensionality requests safetySettings safety_settings serviceTier store",
+    "systemInstruction system_instruction taskType task_type title toolConfig tool_config tools",
 )
 _PART_KNOWN = frozenset(
     {"thought", "thoughtSignature", "thought_signature", "videoMetadata", "mediaResolution"}
@@ -75,7 +51,7 @@ def _route(method: str, target: Target) -> Route | None:
 
 
 def _models(body: dict[str, Any]) -> list[Any]:
-    """Each model that a body names beside the path: the service refuses or ignores it, but it must not differ."""
+    """Find each model that a body names beside the path: services may ignore it, but it must not differ."""
     holders = [
         body,
         as_dict(body.get("generateContentRequest")),

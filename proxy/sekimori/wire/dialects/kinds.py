@@ -1,12 +1,12 @@
-"""Operations that no dialect reads yet, told by their path: a grant lists them by kind, and they pass unread."""
+"""Operations that no dialect reads yet, told by their path: a grant lists them by kind; they pass unread."""
 
 from __future__ import annotations
 
 from sekimori.wire.model import Kind
 from sekimori.wire.target import Target
 
-# The last of these words that stands in a path decides, so that /files/ID/content is a file. A word counts only as
-# a whole segment, or behind the colon of a Google method.
+# The last of these words that stands in a path decides, so that /files/ID/content is a file. A word counts
+# only as a whole segment, or behind the colon of a Google method.
 _WORDS: dict[str, Kind] = {
     "files": "file",
     "uploads": "file",
@@ -14,6 +14,10 @@ _WORDS: dict[str, Kind] = {
     "batchGenerateContent": "batch",
     "images": "image",
     "audio": "audio",
+    "speech": "audio",
+    "transcriptions": "audio",
+    "tts": "audio",
+    "stt": "audio",
     "moderations": "moderate",
     "rerank": "rerank",
     "threads": "state",
@@ -33,7 +37,7 @@ _READS = frozenset({"GET", "HEAD"})
 
 
 def kind_of(method: str, target: Target) -> Kind:
-    """The kind of an operation by its path alone."""
+    """Tell the kind of an operation by its path alone."""
     parts = target.segments
     if method in _READS and ("models" in parts[-3:] or target.ends("deployments")):
         tail = parts[parts.index("models") + 1 :] if "models" in parts else ()

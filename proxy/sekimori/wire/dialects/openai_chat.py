@@ -9,126 +9,29 @@ from typing import Any
 
 from sekimori.wire.answer import Answer
 from sekimori.wire.dialects.dialect import Dialect, Route
-from sekimori.wire.draft import Draft, Turn, as_dict, as_list, as_text
+from sekimori.wire.draft import Draft, Turn, as_dict, as_list, as_text, words
 from sekimori.wire.model import ToolCall
 from sekimori.wire.target import Target
 from sekimori.wire.texts import bears_text
 
-_KNOWN = frozenset(
-    [
-        "audio",
-        "cache_prompt",
-        "chat_template_kwargs",
-        "citation_options",
-        "context_window_fallbacks",
-        "debug",
-        "deployment",
-        "deployment_id",
-        "disable_search",
-        "documents",
-        "echo",
-        "enable_search",
-        "enable_thinking",
-        "engine",
-        "extra_body",
-        "extra_headers",
-        "fallback_models",
-        "fallbacks",
-        "frequency_penalty",
-        "function_call",
-        "functions",
-        "grammar",
-        "guided_choice",
-        "guided_grammar",
-        "guided_json",
-        "guided_regex",
-        "include_reasoning",
-        "intent",
-        "keep_alive",
-        "logit_bias",
-        "logprobs",
-        "max_completion_tokens",
-        "max_tokens",
-        "messages",
-        "metadata",
-        "min_p",
-        "min_tokens",
-        "modalities",
-        "model",
-        "models",
-        "moderation",
-        "n",
-        "options",
-        "parallel_tool_calls",
-        "plugins",
-        "prediction",
-        "presence_penalty",
-        "preset",
-        "prompt_cache_key",
-        "prompt_cache_retention",
-        "provider",
-        "random_seed",
-        "reasoning",
-        "reasoning_effort",
-        "reasoning_format",
-        "repetition_penalty",
-        "response_format",
-        "return_images",
-        "return_related_questions",
-        "route",
-        "safe_prompt",
-        "safety_identifier",
-        "search_domain_filter",
-        "search_parameters",
-        "search_recency_filter",
-        "seed",
-        "service_tier",
-        "session_id",
-        "stop",
-        "store",
-        "stream",
-        "stream_options",
-        "temperature",
-        "thinking",
-        "tool_choice",
-        "tool_resources",
-        "tool_stream",
-        "tools",
-        "top_a",
-        "top_k",
-        "top_logprobs",
-        "top_p",
-        "transforms",
-        "user",
-        "user_id",
-        "verbosity",
-        "web_search_options",
-    ]
+_KNOWN = words(
+    "audio cache_prompt chat_template_kwargs citation_options context_window_fallbacks debug",
+    "deployment deployment_id disable_search documents echo enable_search enable_thinking engine",
+    "extra_body extra_headers fallback_models fallbacks frequency_penalty function_call functions",
+    "grammar guided_choice guided_grammar guided_json guided_regex include_reasoning intent",
+    "keep_alive logit_bias logprobs max_completion_tokens max_tokens messages metadata min_p",
+    "min_tokens modalities model models moderation n options parallel_tool_calls plugins prediction",
+    "presence_penalty preset prompt_cache_key prompt_cache_retention provider random_seed reasoning",
+    "reasoning_effort reasoning_format repetition_penalty response_format return_images",
+    "return_related_questions route safe_prompt safety_identifier search_domain_filter",
+    "search_parameters search_recency_filter seed service_tier session_id stop store stream",
+    "stream_options temperature thinking tool_choice tool_resources tool_stream tools top_a top_k",
+    "top_logprobs top_p transforms user user_id verbosity web_search_options",
 )
-_MESSAGE_KNOWN = frozenset(
-    [
-        "annotations",
-        "audio",
-        "cache_control",
-        "content",
-        "function_call",
-        "id",
-        "name",
-        "prefix",
-        "reasoning",
-        "reasoning_content",
-        "reasoning_details",
-        "reasoning_opaque",
-        "reasoning_text",
-        "refusal",
-        "role",
-        "tool_call_id",
-        "tool_calls",
-        "tool_name",
-        "type",
-        "copilot_cache_control",
-        "thinking",
-    ]
+_MESSAGE_KNOWN = words(
+    "annotations audio cache_control content copilot_cache_control function_call id name prefix",
+    "reasoning reasoning_content reasoning_details reasoning_opaque reasoning_text refusal role",
+    "thinking tool_call_id tool_calls tool_name type",
 )
 _USAGE = {
     "prompt_tokens": "input_tokens",
@@ -145,7 +48,7 @@ def _route(method: str, target: Target) -> Route | None:
 
 
 def deployment(target: Target) -> str | None:
-    """The deployment that an Azure path names, or the engine of an old OpenAI path."""
+    """Find the deployment that an Azure path names, or the engine of an old OpenAI path."""
     parts = target.segments
     for word in ("deployments", "engines"):
         if word in parts[:-1]:
@@ -302,8 +205,9 @@ def _choice(answer: Answer, choice: dict[str, Any], message: dict[str, Any]) -> 
         _answer_call(answer, as_dict(call), at)
     if isinstance(message.get("function_call"), dict):
         _answer_call(answer, {"function": message["function_call"]}, 0)
-    # Spoken answers bring their words beside the sound.
-    answer.say(as_dict(message.get("audio")).get("transcript"))
+    if not content:
+        # A spoken answer brings its words beside the sound.
+        answer.say(as_dict(message.get("audio")).get("transcript"))
 
 
 def _answer_part(answer: Answer, part: dict[str, Any]) -> None:

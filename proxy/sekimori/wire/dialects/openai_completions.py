@@ -7,35 +7,13 @@ from typing import Any
 from sekimori.wire.answer import Answer
 from sekimori.wire.dialects.dialect import Dialect, Route
 from sekimori.wire.dialects.openai_chat import deployment
-from sekimori.wire.draft import Draft, as_dict, as_text
+from sekimori.wire.draft import Draft, as_dict, as_text, words
 from sekimori.wire.target import Target
 
-_KNOWN = frozenset(
-    [
-        "best_of",
-        "echo",
-        "frequency_penalty",
-        "logit_bias",
-        "logprobs",
-        "max_tokens",
-        "min_tokens",
-        "model",
-        "models",
-        "n",
-        "presence_penalty",
-        "prompt",
-        "repetition_penalty",
-        "response_format",
-        "seed",
-        "stop",
-        "stream",
-        "stream_options",
-        "suffix",
-        "temperature",
-        "top_k",
-        "top_p",
-        "user",
-    ]
+_KNOWN = words(
+    "best_of echo frequency_penalty logit_bias logprobs max_tokens min_tokens model models n",
+    "presence_penalty prompt repetition_penalty response_format seed stop stream stream_options",
+    "suffix temperature top_k top_p user",
 )
 _USAGE = {
     "prompt_tokens": "input_tokens",

@@ -7,27 +7,13 @@ from typing import Any
 from sekimori.wire.answer import Answer
 from sekimori.wire.dialects.dialect import Dialect, Route
 from sekimori.wire.dialects.openai_chat import deployment
-from sekimori.wire.draft import Draft, Turn, as_dict, as_list, as_text
+from sekimori.wire.draft import Draft, Turn, as_dict, as_list, as_text, words
 from sekimori.wire.target import Target
 from sekimori.wire.texts import bears_text
 
-_KNOWN = frozenset(
-    [
-        "dimensions",
-        "encoding_format",
-        "extra_body",
-        "input",
-        "input_type",
-        "metadata",
-        "model",
-        "output_dimension",
-        "output_dtype",
-        "provider",
-        "task",
-        "truncate",
-        "truncation",
-        "user",
-    ]
+_KNOWN = words(
+    "dimensions encoding_format extra_body input input_type metadata model output_dimension",
+    "output_dtype provider task truncate truncation user",
 )
 _USAGE = {"prompt_tokens": "input_tokens", "total_tokens": "total_tokens"}
 

@@ -2,81 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from sekimori.wire.answer import Answer, error_text
 from sekimori.wire.dialects.dialect import Dialect, Route
 from sekimori.wire.dialects.openai_chat import deployment
-from sekimori.wire.draft import Draft, Turn, as_dict, as_list, as_text
+from sekimori.wire.draft import Draft, Turn, as_dict, as_list, as_text, words
 from sekimori.wire.model import ToolCall
 from sekimori.wire.target import Target
 from sekimori.wire.texts import bears_text
 
-_KNOWN = frozenset(
-    [
-        "background",
-        "client_metadata",
-        "context_management",
-        "conversation",
-        "frequency_penalty",
-        "include",
-        "input",
-        "instructions",
-        "max_output_tokens",
-        "max_tool_calls",
-        "metadata",
-        "model",
-        "models",
-        "moderation",
-        "parallel_tool_calls",
-        "plugins",
-        "presence_penalty",
-        "previous_response_id",
-        "prompt",
-        "prompt_cache_key",
-        "prompt_cache_options",
-        "prompt_cache_retention",
-        "provider",
-        "reasoning",
-        "response_id",
-        "safety_identifier",
-        "search_parameters",
-        "seed",
-        "service_tier",
-        "session_id",
-        "store",
-        "stream",
-        "stream_options",
-        "temperature",
-        "text",
-        "tool_choice",
-        "tools",
-        "top_k",
-        "top_logprobs",
-        "top_p",
-        "truncation",
-        "user",
-        "verbosity",
-    ]
+_KNOWN = words(
+    "background client_metadata context_management conversation frequency_penalty include input",
+    "instructions max_output_tokens max_tool_calls metadata model models moderation",
+    "parallel_tool_calls plugins presence_penalty previous_response_id prompt prompt_cache_key",
+    "prompt_cache_options prompt_cache_retention provider reasoning response_id safety_identifier",
+    "search_parameters seed service_tier session_id store stream stream_options temperature text",
+    "tool_choice tools top_k top_logprobs top_p truncation user verbosity",
 )
 # Items of tools that the service runs itself, and what a client sends back of them.
-_CALLS = frozenset(
-    [
-        "function_call",
-        "custom_tool_call",
-        "mcp_call",
-        "local_shell_call",
-        "shell_call",
-        "apply_patch_call",
-        "computer_call",
-        "web_search_call",
-        "file_search_call",
-        "code_interpreter_call",
-        "image_generation_call",
-        "tool_search_call",
-        "program",
-        "mcp_approval_request",
-    ]
+_CALLS = words(
+    "apply_patch_call code_interpreter_call computer_call custom_tool_call file_search_call",
+    "function_call image_generation_call local_shell_call mcp_approval_request mcp_call program",
+    "shell_call tool_search_call web_search_call",
 )
 _RESULTS = ("_output", "_response")
 _USAGE = {"input_tokens": "input_tokens", "output_tokens": "output_tokens", "total_tokens": "total_tokens"}
@@ -282,7 +231,7 @@ def _key(event: dict[str, Any]) -> Any:
     return index if isinstance(index, int) else as_text(event.get("item_id"))
 
 
-_EVENTS = {
+_EVENTS: dict[str, Callable[[Answer, dict[str, Any]], None]] = {
     "response.created": _created,
     "response.in_progress": _created,
     "response.output_text.delta": lambda answer, event: answer.say(event.get("delta")),

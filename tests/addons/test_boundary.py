@@ -1,0 +1,119 @@
+"""What was let through ends with the permission that let it through."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from mitmproxy import http
+
+from sekimori.addons.admit import Admit
+from sekimori.addons.boundary import Boundary
+from sekimori.addons.capture import CaptureAnswer
+from sekimori.addons.exchange import KEY, Tunnel
+from sekimori.ledger.record import Outcome
+from support.desks import Clock, Notebook, View, chat_flow, desk, judge
+from support.policies import GRANT, SERVICE, policy
+
+CHAT = json.dumps(
+    {"model": "gpt-x", "stream": True, "messages": [{"role": "user", "content": "hello"}]}
+).encode()
+LAST = int(datetime(2026, 12, 31, 14, 59, 59, 999_999, tzinfo=UTC).timestamp() * 1_000_000)
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(2) as executor:
+        yield executor
+
+
+class Stage:
+    """A stream under way and a boundary that watches it."""
+
+    def __init__(self, pool: ThreadPoolExecutor) -> None:
+        self.clock, self.view, self.notebook = Clock(LAST - 10_000_000), View(policy()), Notebook()
+        self.desk = desk(self.notebook, self.view, self.clock)
+        self.closed: list[Any] = []
+        self.boundary = Boundary(self.desk, close=self.closed.append, close_websocket=lambda *_: None)
+        self.tunnels: dict[Any, Tunnel] = {}
+        self.flow = chat_flow(CHAT, self.tunnels)
+        self.capture = CaptureAnswer(self.desk, self.tunnels)
+        asyncio.run(self._begin(pool))
+
+    async def _begin(self, pool: ThreadPoolExecutor) -> None:
+        await Admit(self.desk, judge(pool), self.tunnels).request(self.flow)
+        self.flow.response = http.Response.make(200, b"", {"Content-Type": "text/event-stream"})
+        await self.capture.responseheaders(self.flow)
+
+    def chunk(self, data: bytes) -> Any:
+        stream = self.flow.response.stream  # type: ignore[union-attr]
+        assert callable(stream)
+        return stream(data)
+
+
+@pytest.mark.req("MOU-2-1")
+def test_a_stream_runs_until_the_last_microsecond_of_the_period_and_is_cut_at_the_next(pool):
+    stage = Stage(pool)
+    assert stage.chunk(b"data: a\n\n") == b"data: a\n\n"
+    stage.clock.us = LAST
+    stage.boundary.sweep()
+    assert stage.chunk(b"data: b\n\n") == b"data: b\n\n"
+    stage.clock.us = LAST + 1
+    stage.boundary.sweep()
+    event = b"".join(stage.chunk(b"data: c\n\n"))
+    assert b"DENY_PLAN_EXPIRED" in event
+    assert b"data: c" not in event
+    assert stage.chunk(b"data: d\n\n") == []
+    assert not stage.closed
+    stage.clock.us += 1_000_000
+    stage.boundary.sweep()
+    assert stage.closed == [stage.flow.client_conn]
+
+
+def test_what_was_cut_is_recorded_with_its_reason(pool):
+    stage = Stage(pool)
+    stage.chunk(b"data: a\n\n")
+    stage.clock.us = LAST + 1
+    stage.boundary.sweep()
+    stage.flow.error = None
+    asyncio.run(stage.capture.error(stage.flow))
+    outcome = stage.notebook.entries[-1]
+    assert isinstance(outcome, Outcome)
+    assert (outcome.state, outcome.reasons) == ("blocked", ("DENY_PLAN_EXPIRED",))
+    assert outcome.body.size == len(b"data: a\n\n")
+    assert len(stage.desk.live) == 0
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        pytest.param(
+            lambda: policy(SERVICE + GRANT.replace("max_class", "status: suspended, max_class")),
+            "DENY_SUSPENDED",
+            id="suspended",
+        ),
+        pytest.param(lambda: policy(SERVICE), "DENY_SUSPENDED", id="withdrawn"),
+        pytest.param(
+            lambda: policy(SERVICE + GRANT, "ito"), "DENY_USER_OUT_OF_SCOPE", id="the person is gone"
+        ),
+    ],
+)
+def test_a_stream_ends_when_its_permission_is_taken_away(pool, changed, reason):
+    stage = Stage(pool)
+    stage.view.current = changed()
+    stage.boundary.sweep()
+    exchange = stage.flow.metadata[KEY]
+    assert exchange.cut is not None
+    assert exchange.cut.value == reason
+
+
+def test_a_new_version_that_still_permits_cuts_nothing(pool):
+    stage = Stage(pool)
+    stage.view.current = policy(SERVICE + GRANT.replace("情シ第1号", "情シ第9号"))
+    stage.boundary.sweep()
+    assert stage.flow.metadata[KEY].cut is None
