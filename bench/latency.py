@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from figures import Figure, figure
-from stage import Proxy, Stage, fdatasync_ms
+from stage import STREAMING, Proxy, Stage, fdatasync_ms
 
 _MARGIN_MS = 0.7
 _PAUSE = 0.02
@@ -44,27 +44,27 @@ def first_chunk(folder: Path, *, quick: bool) -> Figure:
     """Median milliseconds from sending a request to its answer's first event."""
     rounds, repeats = (1, 10) if quick else (9, 100)
     ours, theirs, syncs = [], [], []
-    with Stage(folder) as stage:
+    with Stage(folder, streams=True) as stage:
         _warm(stage, repeats)
         for proxy in _turns(stage, rounds):
             answer = stage.client.tell(do="stream", target=proxy.name, repeats=repeats, chunks=2, pause=0.0)
             (ours if proxy is stage.gate else theirs).append(answer["first_ms"])
             syncs.append(fdatasync_ms(folder, 50))
-    return figure("first_chunk", "ms", ours, theirs, **_budget(ours, theirs, syncs, waits=1))
+    return figure("first_chunk", "ms", ours, theirs, peer_options=STREAMING, **_budget(ours, theirs, syncs, waits=1))
 
 
 def chunk_delay(folder: Path, *, quick: bool) -> Figure:
     """Median milliseconds that a later event of a stream takes from the service to the client."""
     rounds, repeats = (1, 2) if quick else (7, 4)
     ours, theirs = [], []
-    with Stage(folder) as stage:
+    with Stage(folder, streams=True) as stage:
         _warm(stage, 10)
         for proxy in _turns(stage, rounds):
             answer = stage.client.tell(
                 do="stream", target=proxy.name, repeats=repeats, chunks=30, pause=_PAUSE
             )
             (ours if proxy is stage.gate else theirs).append(answer["delay_ms"])
-    return figure("chunk_delay", "ms", ours, theirs, pause_ms=_PAUSE * 1e3)
+    return figure("chunk_delay", "ms", ours, theirs, peer_options=STREAMING, pause_ms=_PAUSE * 1e3)
 
 
 def _warm(stage: Stage, requests: int) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from figures import Figure, figure
-from stage import Proxy, Stage
+from stage import STREAMING, Proxy, Stage
 
 _CLIENTS = 10
 _SETTLE = 1.0
@@ -19,7 +19,7 @@ def rss_500_streams(folder: Path, *, quick: bool) -> Figure:
     streams, chunks = (20, 20) if quick else (500, 200)
     found: dict[str, float] = {}
     idle: dict[str, float] = {}
-    with Stage(folder) as stage:
+    with Stage(folder, streams=True) as stage:
         for proxy in stage.both:
             idle[proxy.name] = proxy.rss()
             stage.client.tell(do="hold", target=proxy.name, streams=streams, chunks=chunks, pause=0.5)
@@ -33,6 +33,7 @@ def rss_500_streams(folder: Path, *, quick: bool) -> Figure:
         [found["gate"]],
         [found["bare"]],
         streams=streams,
+        peer_options=STREAMING,
         idle_mb=idle["gate"],
         peer_idle_mb=idle["bare"],
         tree_mb=whole,

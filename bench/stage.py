@@ -27,6 +27,7 @@ from sekimori.gate.tls import upstream_trust
 
 API, SITE, LOCAL = "api.openai.com", "www.example.jp", "localhost"
 USER = "yamada"
+STREAMING = "stream_large_bodies=1"
 _HERE = Path(__file__).parent
 _START_SECONDS = 30.0
 
@@ -102,10 +103,15 @@ class Proxy:
 
 @dataclass(slots=True)
 class Stage:
-    """Starts everything on entry, ends it on exit; ``site`` measures tunnels instead of decrypted traffic."""
+    """Starts everything on entry, ends it on exit.
+
+    ``site`` measures tunnels instead of decrypted traffic; ``streams`` has the peer pass bodies on as they
+    come, as the gate does, where it would by itself wait for the last byte.
+    """
 
     folder: Path
     site: bool = False
+    streams: bool = False
     gate: Proxy = field(init=False)
     bare: Proxy = field(init=False)
     client: Helper = field(init=False)
@@ -183,6 +189,7 @@ class Stage:
             f"confdir={confdir}",
             f"ssl_verify_upstream_trusted_ca={upstream_trust(str(ca), self.folder)}",
             *(["ignore_hosts=.*"] if self.site else []),
+            *([STREAMING] if self.streams else []),
         ]
         with (self.folder / "mitmdump.log").open("ab") as log:
             process = subprocess.Popen(

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from mitmproxy.addonmanager import AddonManager
-from mitmproxy.proxy.layers.http import (
+from mitmproxy.proxy.layers.http._hooks import (
     HttpConnectHook,
     HttpRequestHeadersHook,
     HttpRequestHook,

@@ -12,7 +12,6 @@ import subprocess
 import time
 
 import anthropic
-import httpx
 import httpx2
 import openai
 import pytest
@@ -46,9 +45,9 @@ def curl(house, *arguments: str, user: str = "yamada") -> subprocess.CompletedPr
     )
 
 
-def http_client(house, user: str = "yamada") -> httpx.Client:
+def http_client(house, user: str = "yamada") -> httpx2.Client:
     context = ssl.create_default_context(cafile=str(house.root))
-    return httpx.Client(proxy=house.installation.proxy(user), verify=context, timeout=30, trust_env=False)
+    return httpx2.Client(proxy=house.installation.proxy(user), verify=context, timeout=30, trust_env=False)
 
 
 @pytest.mark.parametrize("version", ["--http1.1", "--http2"])
@@ -122,9 +121,7 @@ def test_the_openai_sdk_streams_as_if_nothing_stood_in_between(house):
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 def test_the_anthropic_sdk_raises_its_own_exception_for_a_refusal(house, stream):
-    context = ssl.create_default_context(cafile=str(house.root))
-    client = httpx2.Client(proxy=house.installation.proxy("ito"), verify=context, timeout=30, trust_env=False)
-    with client, pytest.raises(anthropic.PermissionDeniedError) as refused:
+    with http_client(house, "ito") as client, pytest.raises(anthropic.PermissionDeniedError) as refused:
         anthropic.Anthropic(api_key="x", http_client=client).messages.create(
             model="claude-x", max_tokens=5, messages=[{"role": "user", "content": "x"}], stream=stream
         )

@@ -121,7 +121,7 @@ def chat_flow(
         "POST",
         f"https://{host}/v1/chat/completions",
         body,
-        {"Host": host, "Content-Type": "application/json"},
+        ((b"Host", host.encode()), (b"Content-Type", b"application/json")),
     )
     flow.request.authority = ""
     person = policy().people.get(user)

@@ -151,13 +151,15 @@ class CaptureAnswer:
         metrics.EXCHANGES.labels(exchange.service, exchange.intent.parse, state).inc()
         metrics.BYTES.labels(exchange.service, "output").inc(exchange.capture.size)
         capture = exchange.capture
-        body = await self._desk.off_loop(capture.kept, partial(self._body, capture, response, state))
+        kept = capture.take()
+        body = await self._desk.off_loop(len(kept), partial(self._body, kept, capture, response, state))
         started = time.perf_counter()
         await self._desk.record.append(self._outcome(exchange, state, response, error, body))
         metrics.DURABLE_SECONDS.labels("outcome").observe(time.perf_counter() - started)
 
-    def _outcome(self, exchange: Exchange, state: str, response: http.Response | None, error: str) -> Outcome:
-        capture = exchange.capture
+    def _outcome(
+        self, exchange: Exchange, state: str, response: http.Response | None, error: str, body: Body
+    ) -> Outcome:
         headers: tuple[tuple[str, str], ...] = ()
         spans: tuple[Redaction, ...] = ()
         if response is not None:
@@ -176,10 +178,10 @@ class CaptureAnswer:
             body=body,
         )
 
-    def _body(self, capture: Capture, response: http.Response | None, state: str) -> Body:
+    def _body(self, kept: bytes, capture: Capture, response: http.Response | None, state: str) -> Body:
         headers = response.headers if response is not None else http.Headers()
         return stored_body(
-            capture.take(),
+            kept,
             capture.hash.hexdigest(),
             content_type=headers.get("content-type", ""),
             encoding=headers.get("content-encoding", ""),
