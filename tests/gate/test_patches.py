@@ -1,0 +1,154 @@
+"""The six places of mitmproxy that are replaced, each beside what the original does."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import wsproto.events
+from mitmproxy import http, options, version
+from mitmproxy.connection import Client, Server
+from mitmproxy.proxy import commands, context, events, mode_servers
+from mitmproxy.proxy.layers import websocket
+from mitmproxy.proxy.layers.http import HttpStream, _http1
+from mitmproxy.proxy.layers.websocket import WebSocketMessageInjected
+from mitmproxy.test import tflow
+from mitmproxy.websocket import WebSocketData, WebSocketMessage
+from wsproto.frame_protocol import Opcode
+
+from sekimori.errors import StateError
+from sekimori.gate import patches
+
+_REPLACED = (
+    (mode_servers.AsyncioServerInstance, "listen"),
+    (http.MessageData, "__post_init__"),
+    (HttpStream, "check_body_size"),
+    (_http1.Http1Server, "read_headers"),
+    (_http1, "make_error_response"),
+    (websocket.WebsocketLayer, "relay_messages"),
+)
+
+
+@pytest.fixture
+def original() -> Iterator[None]:
+    """Put everything back afterwards."""
+    kept = [(place, name, getattr(place, name)) for place, name in _REPLACED]
+    yield
+    for place, name, value in kept:
+        setattr(place, name, value)
+
+
+@pytest.fixture
+def patched(original: None) -> Iterator[socket.socket]:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        patches.apply(listener=listener, max_message=1000)
+        yield listener
+
+
+def proxy_context() -> context.Context:
+    client = Client(peername=("127.0.0.1", 1), sockname=("127.0.0.1", 2), timestamp_start=0)
+    client.state = client.state.OPEN
+    made = context.Context(client, options.Options())
+    made.server = Server(address=("example.jp", 443))
+    made.server.state = made.client.state
+    return made
+
+
+def sent(commands_: Any) -> bytes:
+    return b"".join(command.data for command in commands_ if isinstance(command, commands.SendData))
+
+
+def closed(commands_: Any) -> bool:
+    return any(isinstance(command, commands.CloseConnection) for command in commands_)
+
+
+def test_another_version_of_mitmproxy_is_refused(original, monkeypatch):
+    monkeypatch.setattr(version, "VERSION", "12.3.1")
+    with socket.socket() as listener, pytest.raises(StateError, match=r"12\.3\.1"):
+        patches.apply(listener=listener, max_message=1)
+
+
+async def test_the_inherited_socket_is_served(patched):
+    class Instance:
+        async def handle_stream(self, reader: Any, writer: Any) -> None:
+            writer.write(b"served")
+            writer.close()
+
+    servers = await mode_servers.AsyncioServerInstance.listen(Instance(), "ignored", 1)  # type: ignore[arg-type]
+    reader, writer = await asyncio.open_connection(*patched.getsockname())
+    assert await reader.read() == b"served"
+    writer.close()
+    servers[0].close()
+    assert patched.fileno() >= 0, "the supervisor's socket outlives a worker's server"
+
+
+def feed(layer: Any, data: bytes) -> list[Any]:
+    return list(layer.handle_event(events.DataReceived(layer.conn, data)))
+
+
+def endless(server: _http1.Http1Server) -> list[Any]:
+    list(server.handle_event(events.Start()))
+    out = feed(server, b"GET / HTTP/1.1\r\n")
+    for _ in range(20):
+        out += feed(server, b"X-Header: " + b"a" * 8000 + b"\r\n")
+    return out
+
+
+def test_a_request_head_without_an_end_is_answered_and_closed(patched):
+    out = endless(_http1.Http1Server(proxy_context()))
+    assert sent(out).startswith(b"HTTP/1.1 431")
+    assert closed(out)
+
+
+def test_mitmproxy_alone_would_buffer_such_a_head_for_ever():
+    assert not endless(_http1.Http1Server(proxy_context()))
+
+
+@pytest.mark.parametrize(("status", "reason"), [(400, "DENY_MALFORMED"), (413, "DENY_TOO_LARGE")])
+def test_errors_of_mitmproxy_itself_carry_a_reason_and_no_version(patched, status, reason):
+    answer = _http1.make_error_response(status, "why <b>")
+    assert f"X-Sekimori-Reason: {reason}".encode() in answer
+    assert b"mitmproxy" not in answer.lower()
+    assert b"text/plain" in answer
+
+
+def sockets() -> tuple[websocket.WebsocketLayer, http.HTTPFlow]:
+    flow = tflow.twebsocketflow()
+    flow.websocket = WebSocketData()
+    assert flow.response is not None
+    flow.response.headers.pop("Sec-WebSocket-Extensions", None)
+    layer = websocket.WebsocketLayer(proxy_context(), flow)
+    list(layer.handle_event(events.Start()))
+    hook = layer._paused
+    assert hook is not None
+    list(layer.handle_event(events.HookCompleted(hook.command)))  # type: ignore[arg-type]
+    return layer, flow
+
+
+def test_the_gate_can_end_a_websocket_with_a_close_code(patched):
+    layer, flow = sockets()
+    message = WebSocketMessage(Opcode.CLOSE, False, (1008).to_bytes(2, "big") + "拒否".encode())
+    out = list(layer.handle_event(WebSocketMessageInjected(flow, message)))
+    frames = [command.data for command in out if isinstance(command, commands.SendData)]
+    assert len(frames) == 2
+    peer = wsproto.connection.Connection(wsproto.ConnectionType.CLIENT)
+    peer.receive_data(frames[1])
+    close = next(iter(peer.events()))
+    assert isinstance(close, wsproto.events.CloseConnection)
+    assert (close.code, close.reason) == (1008, "拒否")
+    assert closed(out)
+
+
+def test_a_message_without_an_end_is_closed(patched):
+    layer, _ = sockets()
+    client = wsproto.connection.Connection(wsproto.ConnectionType.CLIENT)
+    out: list[Any] = []
+    for _ in range(5):
+        data = client.send(wsproto.events.BytesMessage(b"x" * 400, message_finished=False))
+        out += layer.handle_event(events.DataReceived(layer.context.client, data))
+    assert closed(out)
