@@ -1,4 +1,4 @@
-"""The six places of mitmproxy that are replaced, each beside what the original does."""
+"""The seven places of mitmproxy that are replaced, each beside what the original does."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ _REPLACED = (
     (HttpStream, "check_body_size"),
     (_http1.Http1Server, "read_headers"),
     (_http1, "make_error_response"),
+    (_http1, "ChunkedReader"),
     (websocket.WebsocketLayer, "relay_messages"),
 )
 
@@ -107,6 +108,23 @@ def test_a_request_head_without_an_end_is_answered_and_closed(patched):
 
 def test_mitmproxy_alone_would_buffer_such_a_head_for_ever():
     assert not endless(_http1.Http1Server(proxy_context()))
+
+
+_TRAILED = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX-Trailer: x\r\n\r\n"
+
+
+def test_a_chunked_body_with_trailers_is_read_to_its_end_without_them(patched):
+    server = _http1.Http1Server(proxy_context())
+    list(server.handle_event(events.Start()))
+    out = [type(command.event).__name__ for command in feed(server, _TRAILED) if hasattr(command, "event")]
+    assert out == ["RequestHeaders", "RequestData", "RequestEndOfMessage"]
+
+
+def test_mitmproxy_alone_would_fail_on_trailers():
+    server = _http1.Http1Server(proxy_context())
+    list(server.handle_event(events.Start()))
+    with pytest.raises(NotImplementedError):
+        feed(server, _TRAILED)
 
 
 @pytest.mark.parametrize(("status", "reason"), [(400, "DENY_MALFORMED"), (413, "DENY_TOO_LARGE")])

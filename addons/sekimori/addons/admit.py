@@ -37,6 +37,12 @@ if TYPE_CHECKING:
     from mitmproxy.connection import Client
 
 _MAX_PATH = 4096
+Fields = dict[str, list[str]]
+
+GATE_ERROR = http.Response.make(
+    503, b"", {"X-Sekimori-Reason": "DENY_GATE_ERROR", "Retry-After": "5", "Cache-Control": "no-store"}
+)
+"""What stands until a decision replaces it; one for all, because each request would pay for its own."""
 
 
 class Refused(Exception):  # noqa: N818 - control flow of one hook, never leaves it
@@ -66,17 +72,16 @@ class Admit:
         if tunnel is None:
             return  # a plain request: Guard has decided it before its first body byte
         reference = self._desk.reference()
-        flow.response = http.Response.make(
-            503, b"", {"X-Sekimori-Reason": "DENY_GATE_ERROR", "X-Sekimori-Reference": reference}
-        )
+        flow.response = GATE_ERROR
         destination = self._desk.locate(tunnel.host)
         head = _head(flow.request, tunnel.host)
         shape = error_shape(head, destination.api_style)
         user = tunnel.user.name if tunnel.user else ""
         try:
             policy = self._ready(tunnel)
-            self._check_target(flow.request, tunnel)
-            case = self._case(flow, head, destination, tunnel, policy)
+            fields = _fields(head)
+            _check_target(flow.request, fields, tunnel)
+            case = self._case(flow, head, fields, destination, tunnel, policy)
             judgement = await self._decide(case, policy)
         except Refused as refused:
             flow.response = self._desk.refuse(
@@ -108,38 +113,19 @@ class Admit:
             raise Refused(Reason.POLICY_UNAVAILABLE, retryable=True)
         return policy
 
-    @staticmethod
-    def _check_target(request: http.Request, tunnel: Tunnel) -> None:
-        named = request.headers.get_all("host")
-        if request.authority:
-            named.append(request.authority)
-        if not named:
-            raise Refused(Reason.MALFORMED, "no host")
-        for value in named:
-            host, port = _split_port(value)
-            try:
-                same = canonical_host(host).name == tunnel.host
-            except HostError:
-                same = False
-            if not same or port not in {"", str(tunnel.port)}:
-                raise Refused(Reason.MISDIRECTED, "Host and CONNECT name different hosts")
-        if not request.is_http2:
-            request.authority = ""
-        encoding = request.headers.get("transfer-encoding", "chunked").strip().lower()
-        if encoding != "chunked" or len(request.headers.get_all("transfer-encoding")) > 1:
-            raise Refused(Reason.MALFORMED, "transfer coding other than chunked")
-        upgrade = request.headers.get("upgrade")
-        if upgrade and upgrade.lower() != "websocket":
-            raise Refused(Reason.MALFORMED, "upgrade to something other than websocket")
-
     def _case(
-        self, flow: http.HTTPFlow, head: Head, destination: Destination, tunnel: Tunnel, policy: Policy
+        self,
+        flow: http.HTTPFlow,
+        head: Head,
+        fields: Fields,
+        destination: Destination,
+        tunnel: Tunnel,
+        policy: Policy,
     ) -> Case:
         person = policy.people.get(tunnel.user.name) if tunnel.user else None
         alive = person is not None and not person.disabled
-        headers = flow.request.headers
         try:
-            klass = declared_class(headers.get("x-sekimori-class"))
+            klass = declared_class(_one(fields, "x-sekimori-class"))
         except Malformed as error:
             raise Refused(Reason.MALFORMED, str(error)) from error
         return Case(
@@ -151,8 +137,8 @@ class Admit:
             user_source=tunnel.user_source if alive else "none",
             time_us=self._desk.now(),
             declared_class=klass,
-            purpose=declared_text(headers.get("x-sekimori-purpose")),
-            information_type=declared_text(headers.get("x-sekimori-information-type")),
+            purpose=declared_text(_one(fields, "x-sekimori-purpose")),
+            information_type=declared_text(_one(fields, "x-sekimori-information-type")),
         )
 
     async def _decide(self, case: Case, policy: Policy) -> Judgement:
@@ -229,6 +215,7 @@ class Admit:
         self._desk.live.add(exchange)
         metrics.STREAMS.set(len(self._desk.live))
         strip(flow.request.headers)
+        flow.request.trailers = None  # nobody read them
         flow.response = None
 
     @staticmethod
@@ -329,12 +316,11 @@ class Admit:
 
 
 def _head(request: http.Request, host: str) -> Head:
-    return Head(
-        method=request.method,
-        host=host,
-        path=request.path,
-        headers=tuple((name.lower(), value) for name, value in request.headers.items(multi=True)),
+    headers = tuple(
+        (name.lower().decode("utf-8", "surrogateescape"), value.decode("utf-8", "surrogateescape"))
+        for name, value in request.headers.fields
     )
+    return Head(method=request.method, host=host, path=request.path, headers=headers)
 
 
 def _header(head: Head, name: str) -> str:
@@ -346,3 +332,42 @@ def _split_port(authority: str) -> tuple[str, str]:
         return authority, ""
     host, _, port = authority.partition(":")
     return host, port
+
+
+def _fields(head: Head) -> Fields:
+    fields: Fields = {}
+    for name, value in head.headers:
+        fields.setdefault(name, []).append(value)
+    return fields
+
+
+def _one(fields: Fields, name: str) -> str | None:
+    values = fields.get(name)
+    return ", ".join(values) if values else None
+
+
+def _check_target(request: http.Request, fields: Fields, tunnel: Tunnel) -> None:
+    """Refuse a request that names another host than its tunnel, or is framed or upgraded in another way."""
+    named = fields.get("host", [])
+    if request.authority:
+        named = [*named, request.authority]
+    if not named:
+        raise Refused(Reason.MALFORMED, "no host")
+    for value in named:
+        if value != tunnel.host and not _same_host(value, tunnel):
+            raise Refused(Reason.MISDIRECTED, "Host and CONNECT name different hosts")
+    if request.authority and not request.is_http2:
+        request.authority = ""
+    codings = fields.get("transfer-encoding", [])
+    if codings and [coding.strip().lower() for coding in codings] != ["chunked"]:
+        raise Refused(Reason.MALFORMED, "transfer coding other than chunked")
+    if [value for value in fields.get("upgrade", []) if value.strip().lower() != "websocket"]:
+        raise Refused(Reason.MALFORMED, "upgrade to something other than websocket")
+
+
+def _same_host(value: str, tunnel: Tunnel) -> bool:
+    host, port = _split_port(value)
+    try:
+        return canonical_host(host).name == tunnel.host and port in {"", str(tunnel.port)}
+    except HostError:
+        return False

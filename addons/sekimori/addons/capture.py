@@ -35,6 +35,7 @@ logger = logging.getLogger(__name__)
 _BUFFERED_LIMIT = 256 * 1024
 _SWITCHING = 101
 _NO_BODY = frozenset({204, 304})
+_DROPPED = frozenset({b"alt-svc", b"x-sekimori-reference"})
 
 
 class Tee:
@@ -93,8 +94,8 @@ class CaptureAnswer:
             response.stream = tunnel is not None and tunnel.kind == "inspect" and flow.server_conn.connected
             return
         # An alternative service over QUIC would lead the client around the gate.
-        response.headers.pop("alt-svc", None)
-        response.headers["x-sekimori-reference"] = exchange.rid
+        kept = tuple(field for field in response.headers.fields if field[0].lower() not in _DROPPED)
+        response.headers.fields = (*kept, (b"X-Sekimori-Reference", exchange.rid.encode("ascii")))
         if response.status_code == _SWITCHING or _fits(response):
             return
         exchange.streaming = True
@@ -163,7 +164,7 @@ class CaptureAnswer:
         headers: tuple[tuple[str, str], ...] = ()
         spans: tuple[Redaction, ...] = ()
         if response is not None:
-            cut = redact_headers(tuple(response.headers.items(multi=True)), self._desk.fingerprint)
+            cut = redact_headers(_pairs(response.headers), self._desk.fingerprint)
             headers, spans = cut.headers, tuple(redactions(*cut.spans))
         return Outcome(
             rid=exchange.rid,
@@ -203,6 +204,13 @@ class CaptureAnswer:
             request=flow.request,
             shape=exchange.shape,
         )
+
+
+def _pairs(headers: http.Headers) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (name.decode("utf-8", "surrogateescape"), value.decode("utf-8", "surrogateescape"))
+        for name, value in headers.fields
+    )
 
 
 def _fits(response: http.Response) -> bool:

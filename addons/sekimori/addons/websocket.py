@@ -182,8 +182,7 @@ class WebSocketTurns:
         ends = session.reader.server(message.content, message.is_text)
         turn = session.turn
         if turn is None:
-            if not session.reader.dialect:
-                await self._unasked(session, message.content)
+            await self._unasked(session, message.content)
             return True
         turn.output.add(frame(message.content), self._desk.now())
         if ends:
@@ -191,7 +190,7 @@ class WebSocketTurns:
         return True
 
     async def _unasked(self, session: Session, payload: bytes) -> None:
-        """Record what the service says in a dialect whose turns are not known: a record a message."""
+        """Record what the service says outside any turn: a record a message."""
         now = self._desk.now()
         rid = self._desk.reference()
         base = session.base

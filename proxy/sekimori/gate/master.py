@@ -6,13 +6,17 @@ Left out on purpose: scripts, save, onboarding (mitm.it), replay, map_local and 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from mitmproxy import http, options
+from mitmproxy.addonmanager import AddonManager
 from mitmproxy.addons import core, disable_h2c, errorcheck, proxyserver
 from mitmproxy.connection import Client
+from mitmproxy.exceptions import AddonHalt
+from mitmproxy.hooks import Hook
 from mitmproxy.master import Master
 from mitmproxy.proxy.layers.websocket import WebSocketMessageInjected
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
@@ -21,8 +25,41 @@ from wsproto.frame_protocol import Opcode
 
 from sekimori.errors import StateError
 
+logger = logging.getLogger(__name__)
+
 _IDLE_SECONDS = 3600
 _IDLE_AFTER = 1.0
+
+
+class GateAddons(AddonManager):
+    """Runs hooks over a chain that never changes once it serves: who has which hook is looked up once.
+
+    As in mitmproxy, an exception is logged and the next addon goes on, so each hook of ours sets its
+    refusal first. Left out is the ``update`` pass after each hook, which nobody here listens to.
+    """
+
+    def __init__(self, master: Master) -> None:
+        super().__init__(master)  # type: ignore[no-untyped-call]
+        self._handlers: dict[str, tuple[Callable[[Any], Any], ...]] = {}
+
+    async def handle_lifecycle(self, event: Hook) -> None:
+        """Run a hook of a connection or a flow."""
+        handlers = self._handlers.get(event.name)
+        if handlers is None:
+            found = (getattr(addon, event.name, None) for addon in self.chain)
+            handlers = self._handlers[event.name] = tuple(each for each in found if each is not None)
+        if not handlers:
+            return
+        data = event.args()[0]
+        for handler in handlers:
+            try:
+                waiting = handler(data)
+                if waiting is not None:
+                    await waiting
+            except AddonHalt:
+                return
+            except Exception:
+                logger.exception("%s failed; what it had set stands", event.name)
 
 
 class GateMaster(Master):
@@ -30,6 +67,7 @@ class GateMaster(Master):
 
     def __init__(self) -> None:
         super().__init__(options.Options())
+        self.addons = GateAddons(self)
         self.proxyserver = proxyserver.Proxyserver()
 
     def assemble(self, *, tls: object, ours: Sequence[object]) -> None:

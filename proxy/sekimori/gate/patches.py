@@ -11,7 +11,9 @@ import socket
 from collections.abc import Iterator
 from typing import Any
 
+import h11
 import wsproto.events
+from h11._readers import ChunkedReader
 from mitmproxy import http, version
 from mitmproxy.net.http import http1
 from mitmproxy.proxy import commands, events, layer, mode_servers
@@ -47,6 +49,7 @@ def apply(*, listener: socket.socket, max_message: int) -> None:
     _skip_type_checks()
     _limit_requests_only()
     _bound_request_heads()
+    _drop_trailers()
     _name_errors()
     _close_websockets(max_message)
 
@@ -89,6 +92,17 @@ def _bound_request_heads() -> None:
             self.state = self.done
 
     _http1.Http1Server.read_headers = read_headers  # type: ignore[method-assign]
+
+
+def _drop_trailers() -> None:
+    """Read a chunked body to its end and drop its trailers: mitmproxy would hang on them (its issue 2474)."""
+
+    class Reader(ChunkedReader):  # type: ignore[misc]
+        def __call__(self, buffer: Any) -> Any:
+            event = super().__call__(buffer)
+            return h11.EndOfMessage() if isinstance(event, h11.EndOfMessage) else event
+
+    _http1.ChunkedReader = Reader
 
 
 def _name_errors() -> None:

@@ -219,7 +219,10 @@ class Worker:
         ]
         serving = loop.create_task(master.run())
         await self._until_accepting(master, serving)
+        # What was made at the start stays; flows die by reference counting but for the cycles of mitmproxy's
+        # layers, which need no look every 2,000 allocations.
         gc.freeze()
+        gc.set_threshold(20_000, 20, 50)
         _announce_ready()
         stopping = loop.create_task(self._until_stopping())
         await asyncio.wait({serving, stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote
 
 from sekimori.wire.certain import unicode_of
@@ -33,6 +34,9 @@ from sekimori.wire.target import media_type
 Fingerprint = Callable[[bytes], str]
 _VAGUE = frozenset({"member", "bearer", "query-key"})
 _FORM = "application/x-www-form-urlencoded"
+# Most fields come again with the next request: what held no credential then holds none now. None that did.
+_CLEAN: dict[tuple[str, str], None] = {}
+_CLEAN_FIELDS, _CLEAN_VALUE = 4096, 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +92,25 @@ def redact_headers(headers: Headers, fingerprint: Fingerprint) -> RedactedHeader
     kept: list[tuple[str, str]] = []
     spans: list[Span] = []
     for name, value in headers:
+        if (name, value) in _CLEAN:
+            kept.append((name, value))
+            continue
         raw = value.encode("utf-8", "surrogateescape")
-        cut = _cut(raw, _field_hits(name.lower(), value, raw), fingerprint, f"header:{name.lower()}")
+        hits = _field_hits(name.lower(), value, raw)
+        cut = _cut(raw, hits, fingerprint, f"header:{name.lower()}")
         kept.append((name, cut.body.decode("utf-8", "surrogateescape") if cut.spans else value))
         spans += cut.spans
+        if not hits:
+            _remember_clean(name, value)
     return RedactedHeaders(tuple(kept), tuple(spans))
+
+
+def _remember_clean(name: str, value: str) -> None:
+    if len(value) > _CLEAN_VALUE:
+        return
+    if len(_CLEAN) >= _CLEAN_FIELDS:
+        _CLEAN.clear()
+    _CLEAN[name, value] = None
 
 
 def redact_target(path_with_query: str, fingerprint: Fingerprint) -> RedactedTarget:
@@ -117,11 +135,16 @@ def _named(span: Span, raw: bytes) -> Span:
 def _field_hits(name: str, value: str, raw: bytes) -> list[_Hit]:
     if name == "sec-websocket-protocol":
         return [_text_hit(value, *match.span(2), "subprotocol") for match in SUBPROTOCOL.finditer(value)]
-    if SECRET_HEADER.fullmatch(name) and not SAFE_HEADER.fullmatch(name):
+    if _is_secret(name):
         match = SCHEME.fullmatch(value)
         start, end = match.span(2) if match else (0, len(value))
         return [_text_hit(value, start, end, name)] if end > start else []
     return list(_target_hits(raw)) if b"?" in raw else list(_hits(raw))
+
+
+@lru_cache(maxsize=1024)
+def _is_secret(name: str) -> bool:
+    return bool(SECRET_HEADER.fullmatch(name)) and not SAFE_HEADER.fullmatch(name)
 
 
 def _text_hit(text: str, start: int, end: int, kind: str) -> _Hit:

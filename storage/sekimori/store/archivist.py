@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 BATCH_ENTRIES = 512
 BATCH_BYTES = 8 * 1024 * 1024
-_POLL = 0.05
+_POLL = 0.2
 _BUSY = 0.5
 _MARK_EVERY_US = 500_000
 """Marking costs two syncs of its own, and nothing but the writers' gauge hangs on it."""

@@ -9,21 +9,25 @@ from __future__ import annotations
 import hmac
 
 HEX_DIGITS = 16
+_CONTEXT = b"sekimori/v1/credential\0"
 
 
 class Fingerprinter:
     """A callable that turns a credential's bytes into its fingerprint."""
 
-    __slots__ = ("_key",)
+    __slots__ = ("_started",)
 
     def __init__(self, key: bytes) -> None:
-        self._key = key
+        # Started once and copied: setting a key up costs ten times what a short credential does.
+        self._started = hmac.new(key, _CONTEXT, "sha256")
 
     def __call__(self, credential: bytes) -> str:
         """Return sixteen hex digits; 64 bits keep a million credentials apart."""
-        return fingerprint(self._key, credential)
+        mac = self._started.copy()
+        mac.update(credential)
+        return mac.hexdigest()[:HEX_DIGITS]
 
 
 def fingerprint(key: bytes, credential: bytes) -> str:
     """Return the keyed hash of a credential, cut to sixteen hex digits."""
-    return hmac.digest(key, b"sekimori/v1/credential\0" + credential, "sha256").hex()[:HEX_DIGITS]
+    return Fingerprinter(key)(credential)
