@@ -6,6 +6,7 @@ Blocking sockets cost a quarter of what asyncio's TLS costs, and the cores are t
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import socket
@@ -100,7 +101,7 @@ class Connection:
             missing -= len(self._more())
 
     def chunks(self, request: bytes) -> Iterator[tuple[float, float]]:
-        """Send a request and yield, for each event, seconds since the request and since it left the service."""
+        """Send a request and yield each event: seconds since the request, and since it left the service."""
         self.socket.sendall(request)
         started = time.monotonic_ns()
         tail = b""
@@ -163,7 +164,7 @@ class Client:
         deadline = started + seconds
 
         def run(connection: Connection) -> list[float]:
-            taken = []
+            taken: list[float] = []
             before = time.perf_counter()
             while before < deadline and len(taken) < quota:
                 connection.ask(request)
@@ -219,10 +220,8 @@ class Client:
         to = self._targets[target]
         for connection in to.open:
             # shutdown() wakes a thread that reads; close() alone would leave it there.
-            try:
+            with contextlib.suppress(OSError):
                 connection.socket.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
             connection.close()
         to.open = []
         if pool := self._held.pop(target, None):

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from figures import Figure, figure
 from stage import fdatasync_ms
-from support.evidence import Installation, answered, asked
 
 from sekimori.ledger.record import Entry
 from sekimori.ledger.spool import SpoolSettings, SpoolWriter
 from sekimori.vault.sealing import SegmentSealer
+from support.evidence import Installation, answered, asked
 
 _WAITING = 32
 _BATCH = 200
@@ -20,7 +20,7 @@ _PROMPT = "来年度の予算案について、前回の会議で出た意見を
 
 
 def spool_rps(folder: Path, *, quick: bool) -> Figure:
-    """Entries of 2 KB a second that ``append`` makes durable, sealed, with 32 exchanges waiting at a time."""
+    """Count entries of 2 KB a second that ``append`` seals and makes durable, 32 waiting."""
     rounds, seconds = (2, 0.2) if quick else (5, 2.0)
     house = Installation(folder)
     try:
@@ -52,7 +52,7 @@ async def _spool(folder: Path, lane: str, public: bytes, seconds: float) -> floa
 
 
 def store_rps(folder: Path, *, quick: bool) -> Figure:
-    """Entries a second that the archivist opens, reads, encrypts and stores."""
+    """Count entries a second that the archivist opens, reads, encrypts and stores."""
     rounds, exchanges = (1, 100) if quick else (3, 3_000)
     values = []
     for number in range(rounds):
@@ -69,7 +69,7 @@ def store_rps(folder: Path, *, quick: bool) -> Figure:
 
 
 def verify_rps(folder: Path, *, quick: bool) -> Figure:
-    """Stored entries a second that ``verify`` opens and hashes again."""
+    """Count stored entries a second that ``verify`` opens and hashes again."""
     rounds, exchanges = (1, 100) if quick else (3, 3_000)
     values = []
     house = Installation(folder)

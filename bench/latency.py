@@ -21,50 +21,53 @@ _PAUSE = 0.02
 def p50_c1(folder: Path, *, quick: bool) -> Figure:
     """Median milliseconds of one client's requests on one connection; 2 KB prompts."""
     rounds, requests = (1, 30) if quick else (9, 250)
-    ours, theirs, p99, peer_p99, syncs = [], [], [], [], []
+    p50, p99, syncs = _sides(), _sides(), []
     with Stage(folder) as stage:
         _warm(stage, requests)
         for proxy in _turns(stage, rounds):
             answer = stage.client.tell(do="load", target=proxy.name, seconds=60, requests=requests)
-            (ours if proxy is stage.gate else theirs).append(answer["p50_ms"])
-            (p99 if proxy is stage.gate else peer_p99).append(answer["p99_ms"])
+            p50[proxy.name].append(answer["p50_ms"])
+            p99[proxy.name].append(answer["p99_ms"])
             syncs.append(fdatasync_ms(folder, 50))
     return figure(
         "p50_c1",
         "ms",
-        ours,
-        theirs,
-        p99_ms=statistics.median(p99),
-        peer_p99_ms=statistics.median(peer_p99),
-        **_budget(ours, theirs, syncs, waits=2),
+        p50["gate"],
+        p50["bare"],
+        p99_ms=statistics.median(p99["gate"]),
+        peer_p99_ms=statistics.median(p99["bare"]),
+        **_budget(p50, syncs, waits=2),
     )
 
 
 def first_chunk(folder: Path, *, quick: bool) -> Figure:
     """Median milliseconds from sending a request to its answer's first event."""
     rounds, repeats = (1, 10) if quick else (9, 100)
-    ours, theirs, syncs = [], [], []
+    first, syncs = _sides(), []
     with Stage(folder, streams=True) as stage:
         _warm(stage, repeats)
         for proxy in _turns(stage, rounds):
             answer = stage.client.tell(do="stream", target=proxy.name, repeats=repeats, chunks=2, pause=0.0)
-            (ours if proxy is stage.gate else theirs).append(answer["first_ms"])
+            first[proxy.name].append(answer["first_ms"])
             syncs.append(fdatasync_ms(folder, 50))
-    return figure("first_chunk", "ms", ours, theirs, peer_options=STREAMING, **_budget(ours, theirs, syncs, waits=1))
+    budget = _budget(first, syncs, waits=1)
+    return figure("first_chunk", "ms", first["gate"], first["bare"], peer_options=STREAMING, **budget)
 
 
 def chunk_delay(folder: Path, *, quick: bool) -> Figure:
     """Median milliseconds that a later event of a stream takes from the service to the client."""
     rounds, repeats = (1, 2) if quick else (7, 4)
-    ours, theirs = [], []
+    delay = _sides()
     with Stage(folder, streams=True) as stage:
         _warm(stage, 10)
         for proxy in _turns(stage, rounds):
             answer = stage.client.tell(
                 do="stream", target=proxy.name, repeats=repeats, chunks=30, pause=_PAUSE
             )
-            (ours if proxy is stage.gate else theirs).append(answer["delay_ms"])
-    return figure("chunk_delay", "ms", ours, theirs, peer_options=STREAMING, pause_ms=_PAUSE * 1e3)
+            delay[proxy.name].append(answer["delay_ms"])
+    return figure(
+        "chunk_delay", "ms", delay["gate"], delay["bare"], peer_options=STREAMING, pause_ms=_PAUSE * 1e3
+    )
 
 
 def _warm(stage: Stage, requests: int) -> None:
@@ -78,7 +81,15 @@ def _turns(stage: Stage, rounds: int) -> Iterator[Proxy]:
         yield from stage.both if number % 2 == 0 else reversed(stage.both)
 
 
-def _budget(ours: list[float], theirs: list[float], syncs: list[float], *, waits: int) -> dict[str, Any]:
+def _sides() -> dict[str, list[float]]:
+    return {"gate": [], "bare": []}
+
+
+def _budget(found: dict[str, list[float]], syncs: list[float], *, waits: int) -> dict[str, Any]:
     sync = statistics.median(syncs)
-    allowed = statistics.median(theirs) + waits * sync + _MARGIN_MS
-    return {"fdatasync_ms": sync, "budget_ms": allowed, "within": statistics.median(ours) <= allowed}
+    allowed = statistics.median(found["bare"]) + waits * sync + _MARGIN_MS
+    return {
+        "fdatasync_ms": sync,
+        "budget_ms": allowed,
+        "within": statistics.median(found["gate"]) <= allowed,
+    }

@@ -1,4 +1,4 @@
-"""What the process that carries the traffic holds in memory: under many open streams, and after many requests."""
+"""What the process that carries the traffic holds in memory: many open streams, many requests."""
 
 from __future__ import annotations
 

@@ -19,11 +19,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from processes import cpu_seconds, rss_mb, tree
+
+from sekimori.gate.tls import upstream_trust
 from support.installation import Installation, free_ports, secret
 from support.rawclient import basic
 from support.standin.certificates import make
-
-from sekimori.gate.tls import upstream_trust
 
 API, SITE, LOCAL = "api.openai.com", "www.example.jp", "localhost"
 USER = "yamada"

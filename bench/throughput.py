@@ -25,7 +25,7 @@ class Rounds:
 
 
 def keepalive_rps(folder: Path, *, quick: bool) -> Figure:
-    """Requests a second of ten clients on connections that stay open."""
+    """Count requests a second of ten clients on connections that stay open."""
     rounds, seconds = (1, 0.5) if quick else (7, 4.0)
     with Stage(folder) as stage:
         for proxy in stage.both:
@@ -46,7 +46,7 @@ def keepalive_rps(folder: Path, *, quick: bool) -> Figure:
 
 
 def new_connections(folder: Path, *, quick: bool) -> Figure:
-    """Tunnels a second, each with a handshake on both sides and one request."""
+    """Count tunnels a second, each with a handshake on both sides and one request."""
     rounds, seconds = (1, 0.5) if quick else (5, 4.0)
     with Stage(folder) as stage:
         for proxy in stage.both:
@@ -63,7 +63,7 @@ def new_connections(folder: Path, *, quick: bool) -> Figure:
 
 
 def passthrough(folder: Path, *, quick: bool) -> Figure:
-    """Megabytes a second through one tunnel that is not decrypted."""
+    """Measure megabytes a second through one tunnel that is not decrypted."""
     rounds, size = (1, 10_000_000) if quick else (5, 500_000_000)
     values: dict[str, list[float]] = {"gate": [], "bare": []}
     with Stage(folder, site=True) as stage:
@@ -93,8 +93,8 @@ def _one(stage: Stage, proxy: Proxy, command: dict[str, Any], into: Rounds) -> N
     into.p99.append(answer["p99_ms"])
 
 
-def _extra(found: dict[str, Rounds]) -> dict[str, float]:
-    extra = {}
+def _extra(found: dict[str, Rounds]) -> dict[str, Any]:
+    extra: dict[str, Any] = {}
     for prefix, rounds in (("", found["gate"]), ("peer_", found["bare"])):
         extra[f"{prefix}p50_ms"] = statistics.median(rounds.p50)
         extra[f"{prefix}p99_ms"] = statistics.median(rounds.p99)

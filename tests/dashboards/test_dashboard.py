@@ -68,6 +68,8 @@ def answering(tmp_path_factory):
         stdout=subprocess.PIPE,
         text=True,
     )
+    assert feeder.stdin is not None
+    assert feeder.stdout is not None
     try:
         port = feeder.stdout.readline().strip()
         with prometheus(folder, [f"127.0.0.1:{port}"], RULES) as server:
@@ -128,7 +130,7 @@ def test_every_panel_has_its_title_in_japanese_first_and_in_english():
 
 
 def test_no_two_panels_lie_on_one_another_and_ids_are_unique():
-    taken = set()
+    taken: set[tuple[int, int]] = set()
     for panel in panels():
         at = panel["gridPos"]
         cells = {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}

@@ -128,7 +128,7 @@ def test_the_licence_is_apache_2():
 
 
 @pytest.mark.parametrize("name", ["README.md", "README.ja.md"])
-@pytest.mark.parametrize("command", ["make run", "make test"])
+@pytest.mark.parametrize("command", ["make run", "make demo"])
 def test_both_readmes_name_the_two_commands(name, command):
     assert command in (ROOT / name).read_text("utf-8")
 
@@ -185,6 +185,7 @@ def test_every_requirement_that_a_test_names_is_a_row():
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.mark.req"
         for argument in node.args
+        if isinstance(argument, ast.Constant)
     }
     assert named
     assert named - rows == set()

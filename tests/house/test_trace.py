@@ -17,6 +17,8 @@ TRACE = ROOT / "docs" / "requirements" / "trace.py"
 @pytest.fixture(scope="module")
 def trace():
     spec = importlib.util.spec_from_file_location("requirements_trace", TRACE)
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import os
 import stat
 import threading
 from collections.abc import Callable
@@ -192,8 +193,12 @@ async def test_nothing_that_was_said_lies_readable_on_the_disk(tmp_path, start):
 
 
 async def test_only_the_owner_reaches_the_spool(tmp_path, start):
-    spool = start()
-    await spool.append(intent("a"))
+    before = os.umask(0o077)  # what `up` sets; roles that run apart share the spool with their group
+    try:
+        spool = start()
+        await spool.append(intent("a"))
+    finally:
+        os.umask(before)
     for path in [tmp_path / "spool", *(tmp_path / "spool").rglob("*")]:
         assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
 

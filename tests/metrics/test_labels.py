@@ -52,8 +52,10 @@ def test_what_is_counted_is_labelled_from_closed_sets_only(name, arguments, wher
     for label, argument in zip(metric._labelnames, arguments, strict=True):
         if isinstance(argument, ast.Constant):
             known = metrics.LABEL_VALUES.get(metric, {}).get(label)
-            assert known is None or argument.value in known, f"{where}: {label}={argument.value}"
-            assert label != "service" or argument.value == "other", f"{where}: {argument.value} is no service"
+            assert known is None or argument.value in known, f"{where}: {label}={argument.value!r}"
+            assert label != "service" or argument.value == "other", (
+                f"{where}: {argument.value!r} is no service"
+            )
         else:
             written = ast.unparse(argument)
             assert re.fullmatch(COMPUTED[label], written), f"{where}: {label} comes from {written}"

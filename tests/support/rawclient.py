@@ -69,7 +69,7 @@ class RawClient:
         wrapped = context.wrap_socket(self.socket, server_hostname=sni)
         self.socket = wrapped
         certificate = wrapped.getpeercert()
-        issuer = dict(part[0] for part in certificate.get("issuer", ())) if certificate else {}  # type: ignore[misc, arg-type]
+        issuer = dict(part[0] for part in certificate.get("issuer", ())) if certificate else {}  # type: ignore[misc]
         return str(issuer.get("commonName", ""))
 
     def request(self, head: str, body: bytes = b"") -> Reply:

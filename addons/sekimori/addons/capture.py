@@ -91,7 +91,8 @@ class CaptureAnswer:
         exchange: Exchange | None = flow.metadata.get(KEY)
         if exchange is None:
             tunnel = self._tunnels.get(flow.client_conn)
-            response.stream = tunnel is not None and tunnel.kind == "inspect" and flow.server_conn.connected
+            if tunnel is not None:  # the answer of a plain site is the guard's to stream
+                response.stream = tunnel.kind == "inspect" and flow.server_conn.connected
             return
         # An alternative service over QUIC would lead the client around the gate.
         kept = tuple(field for field in response.headers.fields if field[0].lower() not in _DROPPED)

@@ -20,6 +20,7 @@ from sekimori.addons.exchange import Tunnel
 from sekimori.addons.failing import fail_closed
 from sekimori.addons.headers import strip
 from sekimori.addons.identity import Authenticator, Identity, Overloaded
+from sekimori.addons.passthrough import counted
 from sekimori.catalogue.hosts import HostError, canonical_host
 from sekimori.ledger.record import Intent
 from sekimori.policy.reasons import Reason
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _AI_PORT = 443
+_KIND = "sekimori.tunnel-kind"
 _NOWHERE = Destination("", "uncatalogued")
 
 
@@ -167,10 +169,11 @@ class Guard:
             return
         strip(flow.request.headers)
         flow.request.host = destination.host
-        metrics.TUNNELS.labels(_tunnel_kind(destination.kind)).inc()
+        kind = flow.metadata[_KIND] = _tunnel_kind(destination.kind)
+        metrics.TUNNELS.labels(kind).inc()
         self._plain_hosts.setdefault(flow.client_conn, set()).add(destination.host)
         flow.response = None
-        flow.request.stream = True
+        flow.request.stream = counted(kind, "up")
 
     async def _plain(self, request: http.Request) -> Destination:
         if request.scheme != "http":
@@ -195,7 +198,7 @@ class Guard:
     async def responseheaders(self, flow: http.HTTPFlow) -> None:
         """Pass the answer of a plain site on unread."""
         if flow.client_conn not in self.tunnels and flow.response is not None and flow.request.stream:
-            flow.response.stream = True
+            flow.response.stream = counted(flow.metadata[_KIND], "down")
 
     # --- the way out -------------------------------------------------------------------------
 
@@ -219,6 +222,11 @@ class Guard:
         if not self._public_peer(address, port, data.server.peername):
             metrics.DECISIONS.labels("deny", Reason.PRIVATE_ADDRESS.value, "other").inc()
             self._abort(data)
+
+    def tunnel_kind(self, client: Client) -> str:
+        """Return of which kind the tunnel of ``client`` is, as it is counted."""
+        tunnel = self.tunnels.get(client)
+        return _tunnel_kind(tunnel.kind if tunnel else "")
 
     # --- helpers -----------------------------------------------------------------------------
 

@@ -89,7 +89,6 @@ class Authenticator:
             metrics.AUTHENTICATIONS.labels("refused").inc()
             return None
         if not await self._matches(person, credentials[1], person.proxy_password):
-            metrics.AUTHENTICATIONS.labels("refused").inc()
             return None
         return Identity(person, "basic")
 

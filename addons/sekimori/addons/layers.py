@@ -6,6 +6,7 @@ Takes the place of mitmproxy's own ``NextLayer``, whose fallback to raw TCP woul
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mitmproxy.net.tls import starts_like_tls_record
@@ -14,9 +15,11 @@ from mitmproxy.proxy.layers import modes
 from mitmproxy.proxy.layers.http import HTTPMode
 
 from sekimori import metrics
+from sekimori.addons.passthrough import PassThroughTLS
 from sekimori.policy.reasons import Reason
 
 if TYPE_CHECKING:
+    from mitmproxy.connection import Client
     from mitmproxy.proxy.context import Context
 
 logger = logging.getLogger(__name__)
@@ -38,6 +41,9 @@ class GateLayers:
 
     name = "sekimori_layers"
 
+    def __init__(self, kind_of: Callable[[Client], str]) -> None:
+        self._kind_of = kind_of
+
     def next_layer(self, nextlayer: layer.NextLayer) -> None:
         """Set the layer, or leave it open until more bytes have come: until then nothing passes."""
         nextlayer.layer = self._choose(nextlayer.context, nextlayer.data_client())
@@ -54,7 +60,7 @@ class GateLayers:
             return None
         if starts_like_tls_record(data):
             server_tls = layers.ServerTLSLayer(context)
-            server_tls.child_layer = layers.ClientTLSLayer(context)
+            server_tls.child_layer = PassThroughTLS(context, self._kind_of)
             return server_tls
         return _closed(context)
 

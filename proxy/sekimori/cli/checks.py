@@ -106,7 +106,7 @@ def only_one(places: Places, roles: tuple[str, ...] = ()) -> Iterator[None]:
             f"`sekimori up` already runs on {places.data} and serves {' and '.join(roles)}.",
             hint="Stop it first, or name another folder with --data.",
         )
-    descriptor = os.open(places.lock(roles), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(places.lock(roles), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
     try:
         if not _taken(descriptor):
             raise StateError(

@@ -7,7 +7,6 @@ while a child is still importing leaves nothing behind.
 from __future__ import annotations
 
 import logging
-import os
 import select
 import signal
 import sys
@@ -26,7 +25,6 @@ _ORPHANED = 75
 def main() -> int:
     """Take the orders and fill the role."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    os.umask(0o077)
     orders = msgspec.json.decode(sys.stdin.buffer.read(), type=Orders)
     role = _ROLES[sys.argv[1]]
     if _is_orphan(orders.lifeline_fd):

@@ -11,7 +11,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from sekimori.cli.commands import apply, ca, catalogue, explain, log, roles, up, users, verify, wire
+from sekimori.cli.commands import apply, bench, ca, catalogue, explain, log, roles, up, users, verify, wire
 from sekimori.cli.terminal import say
 from sekimori.errors import SekimoriError
 
@@ -50,6 +50,7 @@ def build() -> typer.Typer:
     app.command("check")(apply.check)
     app.command("explain")(explain.explain)
     app.command("verify")(verify.verify)
+    app.command("bench")(bench.bench)
     for name, group in (
         ("user", users.group),
         ("log", log.group),

@@ -46,7 +46,8 @@ class Installation:
 def prepare(installation: Installation, stack: ExitStack) -> bool:
     """Check the folders and hold them for as long as ``stack`` is open; say whether nothing is there yet."""
     places = installation.places
-    os.umask(0o077)
+    # Roles that run apart may have users of their own; what they share goes through a group.
+    os.umask(0o007 if installation.part else 0o077)
     if installation.part and not places.format.exists():
         raise StateError(
             f"There is no Sekimori installation in {places.data}.", hint="Make one with: sekimori init"

@@ -97,12 +97,12 @@ def _bound_request_heads() -> None:
 def _drop_trailers() -> None:
     """Read a chunked body to its end and drop its trailers: mitmproxy would hang on them (its issue 2474)."""
 
-    class Reader(ChunkedReader):  # type: ignore[misc]
+    class Reader(ChunkedReader):
         def __call__(self, buffer: Any) -> Any:
             event = super().__call__(buffer)
             return h11.EndOfMessage() if isinstance(event, h11.EndOfMessage) else event
 
-    _http1.ChunkedReader = Reader
+    _http1.ChunkedReader = Reader  # type: ignore[attr-defined]
 
 
 def _name_errors() -> None:

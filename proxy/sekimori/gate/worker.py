@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 
 from sekimori import metrics
 from sekimori.addons.admit import Admit
+from sekimori.addons.backlog import Backlog
 from sekimori.addons.boundary import Boundary
 from sekimori.addons.capture import CaptureAnswer
 from sekimori.addons.desk import Desk
@@ -192,7 +193,10 @@ class Worker:
             close=master.close_websocket,
         )
         admit = Admit(self._desk, judge, guard.tunnels)
-        master.assemble(tls=SekimoriTlsConfig(self._mint), ours=(GateLayers(), guard, admit, capture, turns))
+        master.assemble(
+            tls=SekimoriTlsConfig(self._mint),
+            ours=(GateLayers(guard.tunnel_kind), guard, admit, capture, turns),
+        )
         run = self._data / "run"
         run.mkdir(mode=0o700, exist_ok=True)
         master.configure(
@@ -261,12 +265,14 @@ class Worker:
         self._stopping.set()
 
     async def _tick(self) -> None:
+        backlog = Backlog(self._data / "spool")
         while True:
             self._beat = time.monotonic()
             self._clock.look()
             metrics.SPOOL_DEPTH.set(self._spool.depth)
             metrics.SPOOL_BYTES.set(self._spool.bytes)
-            metrics.SPOOL_OLDEST.set(self._spool.oldest_us / 1e6)
+            metrics.SPOOL_HIGH_WATER.set(self._settings.spool_high_water)
+            metrics.SPOOL_OLDEST.set(await asyncio.to_thread(backlog.seconds, time.monotonic()))
             if self._spool.lost:
                 logger.critical("the lane is lost; this worker ends and a new one starts a new lane")
                 self._failed = True

@@ -11,8 +11,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-FILE_MODE = 0o600
-FOLDER_MODE = 0o700
+FILE_MODE = 0o660
+FOLDER_MODE = 0o770
 
 
 class LocalFiles:

@@ -162,7 +162,7 @@ def _realtime(text: str) -> list[str]:
 
 async def _read_body(reader: asyncio.StreamReader, headers: dict[str, str]) -> bytes:
     if "chunked" in headers.get("transfer-encoding", ""):
-        parts = []
+        parts: list[bytes] = []
         while True:
             size = int((await reader.readline()).split(b";")[0], 16)
             data = await reader.readexactly(size + 2)

@@ -33,7 +33,7 @@ def ask(house, body: bytes, *headers: str, path: str = "/v1/chat/completions", u
         return client.request("\n".join(lines), body)
 
 
-def last(house) -> dict:
+def last(house):
     return house.installation.records("--limit", "1")[-1]
 
 

@@ -1,0 +1,245 @@
+"""The systemd units: well-formed, closed, and of one mind; and three users that really can work together."""
+
+import os
+import re
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from sekimori.cli.tree import KEYS_OF
+from support.installation import free_ports
+from support.namespaces import needs_root, seeing_python
+
+ROOT = Path(__file__).parents[2]
+UNITS = sorted((ROOT / "deploy" / "systemd").glob("*.service"))
+SEKIMORI = Path(sys.executable).with_name("sekimori")
+_HARDENING = "# --- hardening"
+
+
+def needs_program(name):
+    return shutil.which(name) or pytest.skip(f"{name} is not installed")
+
+
+def settings(unit):
+    return re.findall(r"^([A-Za-z]+)=(.*)$", unit.read_text("utf-8"), re.MULTILINE)
+
+
+def setting(unit, name):
+    return next(value for key, value in settings(unit) if key == name)
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """The units as they would be found where the program is installed."""
+    folder = tmp_path_factory.mktemp("units")
+    for unit in UNITS:
+        text = unit.read_text("utf-8").replace("/opt/sekimori/bin/sekimori", "/bin/true")
+        (folder / unit.name).write_text(text, "utf-8")
+    return sorted(folder.glob("*.service"))
+
+
+def test_systemd_finds_nothing_wrong_with_the_units(installed):
+    program = needs_program("systemd-analyze")
+    checked = subprocess.run(
+        [program, "verify", "--man=no", *map(str, installed)], capture_output=True, text=True
+    )
+    assert (checked.returncode, checked.stderr) == (0, "")
+
+
+@pytest.mark.req("ABG-P5-1")
+def test_every_unit_is_closed_as_far_as_a_proxy_can_be(installed):
+    program = needs_program("systemd-analyze")
+    for unit in installed:
+        command = [program, "security", "--offline=true", "--no-pager", "--threshold=20", str(unit)]
+        rated = subprocess.run(command, capture_output=True, text=True)
+        assert rated.returncode == 0, rated.stdout[-300:] + rated.stderr
+
+
+def test_the_hardening_is_the_same_in_all_units():
+    parts = {unit.read_text("utf-8").partition(_HARDENING)[2].partition("[Install]")[0] for unit in UNITS}
+    assert len(parts) == 1
+    assert "LimitCORE=0" in parts.pop()
+
+
+@pytest.mark.req("UPD-P5-1")
+def test_every_role_has_a_user_of_its_own():
+    users = {setting(unit, "User") for unit in UNITS}
+    assert users == {"sekimori-gate", "sekimori-archive", "sekimori-web"}
+    declared = (ROOT / "deploy/systemd/sysusers.conf").read_text("utf-8")
+    assert all(re.search(rf"^u {user}\s", declared, re.MULTILINE) for user in users)
+
+
+@pytest.mark.parametrize("unit", [pytest.param(unit, id=unit.stem) for unit in UNITS])
+def test_what_a_unit_starts_is_a_command_with_those_options(unit):
+    _, role, *options = setting(unit, "ExecStart").split()
+    known = subprocess.run([SEKIMORI, role, "--help"], capture_output=True, text=True, check=True).stdout
+    assert all(option in known for option in options if option.startswith("--"))
+
+
+def test_a_drain_fits_into_the_time_that_systemd_leaves():
+    from sekimori.cli.config import Config
+
+    unit = next(unit for unit in UNITS if unit.stem == "sekimori-gate")
+    assert float(setting(unit, "TimeoutStopSec")) > Config().gate.drain + 15
+
+
+# --- three users at work -------------------------------------------------------------------------
+
+
+class Machine:
+    """A root folder with the users, the folders and the keys that the files in deploy/systemd make."""
+
+    def __init__(self, root):
+        self.root = root
+        self.data = root / "var/lib/sekimori"
+        self.master = root / "etc/sekimori/keys"
+        self.gate, self.web, *self.metrics = free_ports(5)
+        for folder in ("etc/sekimori", "var/lib", "usr/lib/sysusers.d", "usr/lib/tmpfiles.d"):
+            (root / folder).mkdir(parents=True, exist_ok=True)
+        self.config = root / "etc/sekimori/sekimori.toml"
+        self.config.write_text(
+            f'[gate]\nlisten = "127.0.0.1:{self.gate}"\ndrain = "1s"\n[console]\nlisten = "127.0.0.1:{self.web}"\n'
+        )
+        self.run("init")
+        for kind, program in (("sysusers", []), ("tmpfiles", ["--create"])):
+            (root / f"usr/lib/{kind}.d/sekimori.conf").write_bytes(
+                (ROOT / f"deploy/systemd/{kind}.conf").read_bytes()
+            )
+            command = [needs_program(f"systemd-{kind}"), *program, f"--root={root}", "sekimori.conf"]
+            made = subprocess.run(command, capture_output=True, text=True)
+            assert made.returncode == 0, made.stderr
+        self.users = self._ids("passwd")
+        self.groups = self._ids("group")
+
+    def _ids(self, file):
+        rows = (line.split(":") for line in (self.root / "etc" / file).read_text("utf-8").splitlines())
+        return {row[0]: int(row[2]) for row in rows}
+
+    def run(self, *arguments, stdin=""):
+        folders = ["--data", str(self.data), "--keys", str(self.master), "--config", str(self.config)]
+        command = [str(SEKIMORI), *arguments, *folders[: 6 if arguments[0] == "init" else 4]]
+        return subprocess.run(command, input=stdin, capture_output=True, text=True, check=True).stdout
+
+    def as_user(self, unit, command):
+        """Wrap a command so that the user and the groups of a unit run it."""
+        own = dict(settings(unit))
+        groups = {own["Group"], *own.get("SupplementaryGroups", "").split()}
+        ids = [
+            f"--reuid={self.users[own['User']]}",
+            f"--regid={self.groups[own['Group']]}",
+            f"--groups={','.join(str(self.groups[name]) for name in sorted(groups))}",
+        ]
+        return ["setpriv", *ids, "--no-new-privs", "--bounding-set=-all", *command]
+
+    def start(self, unit, metrics):
+        _, role, *options = setting(unit, "ExecStart").split()
+        keys = options[options.index("--keys") + 1]
+        command = [
+            *(str(SEKIMORI), role, "--data", str(self.data), "--keys", str(self.root / keys.lstrip("/"))),
+            *("--config", str(self.config), "--metrics", f"127.0.0.1:{metrics}"),
+        ]
+        log = (self.root / f"{role}.log").open("wb")
+        environment = {
+            name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")
+        }
+        wrapped = seeing_python(self.root / "aside", self.as_user(unit, command))
+        with log:
+            return subprocess.Popen(
+                wrapped, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, cwd=self.data
+            )
+
+    def logs(self):
+        return "\n".join(
+            f"{path.stem}: {path.read_text('utf-8')[-1500:]}" for path in self.root.glob("*.log")
+        )
+
+    def until_ready(self, role, process):
+        log = self.root / f"{role}.log"
+        deadline = time.monotonic() + 60
+        while "Sekimori is ready" not in log.read_text("utf-8"):
+            assert process.poll() is None, self.logs()
+            assert time.monotonic() < deadline, self.logs()
+            time.sleep(0.1)
+
+
+@pytest.fixture
+def machine():
+    needs_root()
+    # pytest's own folders are closed to other users.
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Machine(Path(folder))
+
+
+def test_each_user_reaches_its_own_keys_and_no_others(machine):
+    for unit in UNITS:
+        role = setting(unit, "ExecStart").split()[1]
+        own = Path(setting(unit, "ExecStart").partition("--keys ")[2].split()[0]).parts[3]
+        for folder in (machine.root / "run/sekimori").iterdir():
+            status = folder.stat()
+            assert stat.S_IMODE(status.st_mode) == 0o700
+            assert (status.st_uid == machine.users[setting(unit, "User")]) == (folder.name == own)
+        keys = machine.root / "run/sekimori" / own / "keys"
+        assert {path.name for path in keys.iterdir()} == set(KEYS_OF[role])
+        for path in keys.rglob("*"):
+            assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
+    found = {
+        path.relative_to(machine.root / "run/sekimori").as_posix()
+        for path in (machine.root / "run").rglob("*.key")
+    }
+    assert {path for path in found if path.startswith("web/")} == {"web/keys/web/session.key"}
+    assert not [
+        path for path in found if path.startswith("gate/") and ("archivist" in path or "ca.key" in path)
+    ]
+
+
+@pytest.mark.req("UPD-P5-1")
+def test_three_users_serve_and_record_together_and_the_gate_cannot_read_the_record(machine):
+    order = ("archive", "gate", "console")
+    units = {setting(unit, "ExecStart").split()[1]: unit for unit in UNITS}
+    running = {}
+    try:
+        for role, metrics in zip(order, machine.metrics, strict=True):
+            running[role] = machine.start(units[role], metrics)
+            machine.until_ready(role, running[role])
+        machine.run("user", "add", "yamada", "--proxy-password-stdin", stdin="pass-yamada-12345\n")
+        assert answer(f"http://127.0.0.1:{machine.web}/healthz") == 200
+        deadline = time.monotonic() + 30
+        while "yamada" not in machine.run("log", "list", "--json"):
+            assert time.monotonic() < deadline, machine.logs()
+            connect(machine.gate, "yamada:pass-yamada-12345", "chatgpt.com:8443")
+            time.sleep(0.3)
+        for path in (machine.data / "sekimori.db", machine.data / "sekimori.db-wal"):
+            reading = subprocess.run(machine.as_user(units["gate"], ["cat", str(path)]), capture_output=True)
+            assert reading.returncode != 0, path
+    finally:
+        for process in running.values():
+            process.send_signal(signal.SIGTERM)
+        codes = {role: process.wait(60) for role, process in running.items()}
+    assert set(codes.values()) == {0}, machine.logs()
+
+
+def answer(url):
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(url, timeout=10) as response:
+        return response.status
+
+
+def connect(port, credentials, target):
+    """Ask for a tunnel that is always refused, and recorded: no AI service is on such a port."""
+    import base64
+    import socket
+
+    token = base64.b64encode(credentials.encode()).decode()
+    request = f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\nProxy-Authorization: Basic {token}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+        client.sendall(request.encode())
+        return client.recv(4096)
