@@ -81,7 +81,7 @@ class PolicyView:
         """Microseconds since the publisher last confirmed what is in force."""
         return max(0, self._now() - self._issued_us)
 
-    async def follow(self, interval: float = 0.5) -> None:
+    async def follow(self, interval: float = 0.1) -> None:
         """Look for a newer publication for ever."""
         while True:
             await self.refresh()

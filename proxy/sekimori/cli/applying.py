@@ -1,25 +1,21 @@
-"""Apply a file beside whatever runs: read, compare, record, wait until it is in force."""
+"""Apply a file beside whatever runs: read, compare, record."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from sekimori.catalogue.catalogue import Catalogue
-from sekimori.cli.checks import running
 from sekimori.cli.compiling import compiler
 from sekimori.cli.config import Config
+from sekimori.cli.in_force import serves
 from sekimori.cli.opened import now_us, store_session
 from sekimori.cli.places import Places
-from sekimori.errors import Fault, PolicyFileError, PolicyUnavailableError, UsageError
+from sekimori.errors import Fault, PolicyFileError, UsageError
 from sekimori.policy.applied import Document, Key
 from sekimori.store.policies import AppliedFile, PolicyRepo
-from sekimori.store.publish import read_current
 
-IN_FORCE_WITHIN = 5.0
-_PAUSE = 0.1
 _LARGEST = 256 * 2**20
 
 
@@ -88,30 +84,6 @@ def read_text(file: Path) -> str:
     except UnicodeDecodeError as error:
         line = file.read_bytes()[: error.start].count(b"\n") + 1
         raise PolicyFileError([Fault(file.name, line, "", "is not UTF-8 text")]) from error
-
-
-def serves(places: Places) -> bool:
-    """Tell whether somebody publishes what is applied."""
-    return running(places) or running(places, ("archive",))
-
-
-def published(places: Places, version: int) -> str | None:
-    """Wait until ``version`` is published and return the policy's hash; None where nobody publishes it."""
-    deadline = time.monotonic() + IN_FORCE_WITHIN
-    while serves(places) and time.monotonic() < deadline:
-        if (policy := _published_since(places, version)) is not None:
-            return policy
-        time.sleep(_PAUSE)
-    return None
-
-
-def _published_since(places: Places, version: int) -> str | None:
-    try:
-        current = read_current(places.policy)
-    except PolicyUnavailableError:
-        return None
-    number = current.policy_source.partition("/")[0]
-    return current.policy if number.isdecimal() and int(number) >= version else None
 
 
 def _difference(before: Document, after: Document, file: str) -> dict[str, tuple[str, ...]]:

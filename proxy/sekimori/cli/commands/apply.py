@@ -43,6 +43,7 @@ def apply(
           provider: openai
           hosts: [api.openai.com]
           contract: individual
+          contract_no: K-2026-12
       grants:
         - id: g-2026-001
           service: openai-api
@@ -55,7 +56,8 @@ def apply(
           decided_by: sasaki
           decided_on: 2026-03-20
     """
-    from sekimori.cli.applying import apply_file, published
+    from sekimori.cli.applying import apply_file
+    from sekimori.cli.in_force import policy_published
     from sekimori.cli.options import configured
 
     settings = configured(config)
@@ -70,7 +72,7 @@ def apply(
         applied = apply_file(places, settings, file, by=getpass.getuser())
     except PolicyFileError as error:
         _refuse(error, file)
-    policy = published(places, applied.version)
+    policy = policy_published(places, applied.version)
     if json:
         print_json({**applied.plain(), "policy": policy, "in_force": policy is not None})
     else:

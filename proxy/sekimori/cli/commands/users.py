@@ -12,6 +12,7 @@ from sekimori.cli.terminal import escape, print_json, print_table, say
 from sekimori.errors import UsageError
 
 if TYPE_CHECKING:
+    from sekimori.cli.places import Places
     from sekimori.store.people import Account
 
 group = typer.Typer(help="Local accounts.", no_args_is_help=True)
@@ -67,7 +68,7 @@ def add(
             password=hash_password(password) if password else None,
             proxy_password=hash_password(proxy) if proxy else None,
         )
-    _done(account, "made", json)
+    _done(places, account, "made", json)
     if not proxy:
         say("It has no proxy password yet; set it with: sekimori user passwd NAME --proxy")
 
@@ -116,7 +117,7 @@ def disable(
     places = installation(data, keys, config)
     with store_session(places) as session:
         account = PersonRepo(session).set_disabled(name, disabled=not enable, now_us=now_us())
-    _done(account, "opened again" if enable else "disabled", json)
+    _done(places, account, "opened again" if enable else "disabled", json)
 
 
 @group.command("passwd")
@@ -160,7 +161,7 @@ def passwd(
         if proxy_password:
             account = people.set_proxy_password(name, hash_password(proxy_password), now_us=now_us())
     if account is not None:
-        _done(account, "changed", json)
+        _done(places, account, "changed", json)
 
 
 def _secrets(password_stdin: bool, proxy_password_stdin: bool) -> tuple[str, str]:
@@ -185,7 +186,11 @@ def _piped(password_stdin: bool, proxy_password_stdin: bool) -> tuple[str, str]:
     return password, secrets_in.from_pipe("proxy password") if proxy_password_stdin else ""
 
 
-def _done(account: Account, what: str, json: bool) -> None:
+def _done(places: Places, account: Account, what: str, json: bool) -> None:
+    from sekimori.cli.in_force import people_published, serves
+
+    if not people_published(places, account.updated_us) and serves(places):
+        say("It is stored but not in force yet; see what `sekimori up` says.")
     if json:
         print_json(_shown(account))
     else:
