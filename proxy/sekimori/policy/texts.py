@@ -163,8 +163,8 @@ TEXTS: Final[dict[Reason, ReasonText]] = {
         _TERM_EN,
     ),
     Reason.PLAN_EXPIRED: ReasonText(
-        "利用期間が終了しました。更新は新たな利用申請で行ってください。",
-        "The usage period is over. Submit a new application to renew.",
+        "利用期間が終了しました。",
+        "The usage period is over.",
         _R_PERIOD,
         "更新は新たな利用申請で行ってください。",
         "Submit a new application to renew.",

@@ -73,7 +73,7 @@ class Refusal:
     @property
     def shown_details(self) -> tuple[str, ...]:
         """The particulars, fit to be shown, at most ten of them."""
-        return tuple(visible(detail) for detail in self.details[:10] if detail)
+        return tuple(dict.fromkeys(visible(detail) for detail in self.details[:10] if detail))
 
 
 def message(refusal: Refusal) -> str:
