@@ -11,6 +11,7 @@ from stage import STREAMING, Proxy, Stage
 
 _CLIENTS = 10
 _SETTLE = 1.0
+_AT_MOST = 100.0
 _ALLOWED_GROWTH = 10.0
 
 
@@ -44,19 +45,23 @@ def rss_growth(folder: Path, *, quick: bool) -> Figure:
     """Percent by which memory grows between request 10,000 and request 50,000."""
     first, last = (200, 400) if quick else (10_000, 50_000)
     grown: dict[str, float] = {}
-    extra: dict[str, Any] = {"requests": last}
+    extra: dict[str, Any] = {}
     with Stage(folder) as stage:
         for proxy, prefix in ((stage.gate, ""), (stage.bare, "peer_")):
             stage.client.tell(do="open", target=proxy.name, connections=_CLIENTS)
-            early = _after(stage, proxy, first)
-            late = _after(stage, proxy, last - first)
+            early, begun = _after(stage, proxy, first)
+            late, ended = _after(stage, proxy, last - first)
             grown[proxy.name] = 100.0 * (late - early) / early
-            extra |= {f"{prefix}mb_early": early, f"{prefix}mb_late": late}
+            extra |= {
+                f"{prefix}mb_early": early,
+                f"{prefix}mb_late": late,
+                f"{prefix}requests": begun + ended,
+            }
     within = grown["gate"] <= _ALLOWED_GROWTH
     return figure("rss_growth", "%", [grown["gate"]], [grown["bare"]], within=within, **extra)
 
 
-def _after(stage: Stage, proxy: Proxy, requests: int) -> float:
-    stage.client.tell(do="load", target=proxy.name, seconds=240, requests=requests)
+def _after(stage: Stage, proxy: Proxy, requests: int) -> tuple[float, int]:
+    answer = stage.client.tell(do="load", target=proxy.name, seconds=_AT_MOST, requests=requests)
     time.sleep(_SETTLE)
-    return proxy.rss()
+    return proxy.rss(), answer["requests"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from figures import Figure, figure
-from stage import Proxy, Stage
+from stage import Proxy, Stage, fdatasync_ms
 
 CLIENTS = 10
 _DIALLING = 4
@@ -32,6 +32,7 @@ def keepalive_rps(folder: Path, *, quick: bool) -> Figure:
             stage.client.tell(do="open", target=proxy.name, connections=CLIENTS)
             stage.client.tell(do="load", target=proxy.name, seconds=seconds / 2)
         found = _alternate(stage, rounds, {"do": "load", "seconds": seconds})
+        sync = fdatasync_ms(folder)
     ours, theirs = found["gate"], found["bare"]
     ratio = statistics.median(ours.values) / statistics.median(theirs.values)
     return figure(
@@ -41,6 +42,7 @@ def keepalive_rps(folder: Path, *, quick: bool) -> Figure:
         theirs.values,
         clients=CLIENTS,
         within=ratio >= 1.0,
+        fdatasync_ms=sync,
         **_extra(found),
     )
 

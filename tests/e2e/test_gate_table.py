@@ -364,14 +364,14 @@ def test_pipelined_requests_are_each_decided(house):
     assert seen(house) == before + 1
 
 
-def test_http_1_0_is_decided_and_closed(house):
-    body = chat("o3")
+def test_http_1_0_is_not_spoken_inside_a_tunnel(house):
+    body = chat("gpt-x")
     with tunnel(house) as client:
         reply = client.request(
             f"POST /v1/chat/completions HTTP/1.0\nHost: {API}\nContent-Type: application/json\nContent-Length: {len(body)}",
             body,
         )
-        assert reply.status == 403
+        assert (reply.status, reply.reason) == (400, "DENY_MALFORMED")
 
 
 def test_an_extended_connect_is_not_offered(house):

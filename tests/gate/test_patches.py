@@ -1,4 +1,4 @@
-"""The seven places of mitmproxy that are replaced, each beside what the original does."""
+"""The places of mitmproxy that are replaced, each beside what the original does."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ import pytest
 import wsproto.events
 from mitmproxy import http, options, version
 from mitmproxy.connection import Client, Server
-from mitmproxy.proxy import commands, context, events, mode_servers
+from mitmproxy.proxy import commands, context, events, mode_servers, server
 from mitmproxy.proxy.layers import websocket
-from mitmproxy.proxy.layers.http import HttpStream, _http1
+from mitmproxy.proxy.layers.http import HttpStream, _http1, _http2
+from mitmproxy.proxy.layers.http._events import RequestEndOfMessage, RequestHeaders
 from mitmproxy.proxy.layers.websocket import WebSocketMessageInjected
 from mitmproxy.test import tflow
+from mitmproxy.utils import asyncio_utils
 from mitmproxy.websocket import WebSocketData, WebSocketMessage
 from wsproto.frame_protocol import Opcode
 
@@ -26,7 +28,13 @@ _REPLACED = (
     (mode_servers.AsyncioServerInstance, "listen"),
     (http.MessageData, "__post_init__"),
     (HttpStream, "check_body_size"),
-    (_http1.Http1Server, "read_headers"),
+    (_http1.Http1Connection, "_handle_event"),
+    (_http1.Http1Client, "read_headers"),
+    (HttpStream, "state_consume_request_body"),
+    (server.ConnectionHandler, "log"),
+    (_http2, "format_error"),
+    (version, "MITMPROXY"),
+    (asyncio_utils, "set_task_debug_info"),
     (_http1, "make_error_response"),
     (_http1, "ChunkedReader"),
     (websocket.WebsocketLayer, "relay_messages"),
@@ -92,12 +100,48 @@ def feed(layer: Any, data: bytes) -> list[Any]:
     return list(layer.handle_event(events.DataReceived(layer.conn, data)))
 
 
-def endless(server: _http1.Http1Server) -> list[Any]:
-    list(server.handle_event(events.Start()))
-    out = feed(server, b"GET / HTTP/1.1\r\n")
+def endless(side: _http1.Http1Server) -> list[Any]:
+    list(side.handle_event(events.Start()))
+    out = feed(side, b"GET / HTTP/1.1\r\n")
     for _ in range(20):
-        out += feed(server, b"X-Header: " + b"a" * 8000 + b"\r\n")
+        out += feed(side, b"X-Header: " + b"a" * 8000 + b"\r\n")
     return out
+
+
+@pytest.mark.parametrize(
+    "tail", [b"5;" + b"a" * 9000, b"0\r\n" + b"X-T: b\r\n" * 1000], ids=["chunk line", "trailers"]
+)
+def test_a_chunk_line_or_trailer_without_an_end_is_closed(patched, tail):
+    side = _http1.Http1Server(proxy_context())
+    list(side.handle_event(events.Start()))
+    out = feed(side, b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + tail)
+    for _ in range(20):
+        out += feed(side, tail[-9000:].removeprefix(b"0\r\n"))
+    assert closed(out)
+    assert len(side.buf) < 200_000
+
+
+def answer_of(data: bytes) -> list[Any]:
+    side = _http1.Http1Client(proxy_context())
+    list(side.handle_event(events.Start()))
+    request = http.Request.make("GET", "https://example.jp/")
+    list(side.handle_event(RequestHeaders(1, request, end_stream=True)))
+    list(side.handle_event(RequestEndOfMessage(1)))
+    out: list[Any] = []
+    for number in range(len(data)):
+        out += feed(side, data[number : number + 1])
+    return [command.event for command in out if hasattr(command, "event")]
+
+
+def test_informational_answers_are_passed_over(patched):
+    early = b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n"
+    found = answer_of(early + b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    assert [event.response.status_code for event in found if hasattr(event, "response")] == [200]
+
+
+def test_a_peer_whose_answer_head_does_not_end_is_closed(patched):
+    found = answer_of(b"HTTP/1.1 200 OK\r\nX: " + b"a" * 140_000)
+    assert [type(event).__name__ for event in found] == ["ResponseProtocolError"]
 
 
 def test_a_request_head_without_an_end_is_answered_and_closed(patched):
@@ -114,17 +158,17 @@ _TRAILED = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r
 
 
 def test_a_chunked_body_with_trailers_is_read_to_its_end_without_them(patched):
-    server = _http1.Http1Server(proxy_context())
-    list(server.handle_event(events.Start()))
-    out = [type(command.event).__name__ for command in feed(server, _TRAILED) if hasattr(command, "event")]
+    side = _http1.Http1Server(proxy_context())
+    list(side.handle_event(events.Start()))
+    out = [type(command.event).__name__ for command in feed(side, _TRAILED) if hasattr(command, "event")]
     assert out == ["RequestHeaders", "RequestData", "RequestEndOfMessage"]
 
 
 def test_mitmproxy_alone_would_fail_on_trailers():
-    server = _http1.Http1Server(proxy_context())
-    list(server.handle_event(events.Start()))
+    side = _http1.Http1Server(proxy_context())
+    list(side.handle_event(events.Start()))
     with pytest.raises(NotImplementedError):
-        feed(server, _TRAILED)
+        feed(side, _TRAILED)
 
 
 @pytest.mark.parametrize(("status", "reason"), [(400, "DENY_MALFORMED"), (413, "DENY_TOO_LARGE")])

@@ -115,4 +115,4 @@ def test_a_refused_password_is_counted(tree):
     wrong = "Basic " + base64.b64encode(b"yamada:wrong-password").decode()
     with RawClient(installation.gate) as client:
         assert client.connect("www.example.jp:443", wrong).status == 407
-    until(installation, 'sekimori_authentications_total{result="refused"}', 1)
+    until(installation, 'sekimori_authentications_total{result="wrong"}', 1)

@@ -10,18 +10,19 @@ import hashlib
 import time
 import weakref
 from collections.abc import Mapping
-from functools import partial
-from typing import TYPE_CHECKING
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, NamedTuple
 
 from mitmproxy import http
+from prometheus_client import Counter
 
 from sekimori import metrics
-from sekimori.addons.bodies import redactions, stored_body
-from sekimori.addons.desk import Desk, client_address
+from sekimori.addons.bodies import redactions, storable, stored_body
+from sekimori.addons.desk import INLINE_LIMIT, Desk, client_address
 from sekimori.addons.destination import Destination
-from sekimori.addons.exchange import KEY, Capture, Exchange, Tunnel
+from sekimori.addons.exchange import DROPPED, HOPELESS, KEY, Capture, Exchange, Tunnel
 from sekimori.addons.failing import fail_closed
-from sekimori.addons.headers import strip
+from sekimori.addons.headers import strip, unsafe_fields
 from sekimori.addons.judge import Case, Judge, Judgement, Malformed, declared_class, declared_text
 from sekimori.addons.view import Policy
 from sekimori.catalogue.hosts import HostError, canonical_host
@@ -37,12 +38,25 @@ if TYPE_CHECKING:
     from mitmproxy.connection import Client
 
 _MAX_PATH = 4096
+_INTENT_WAIT = metrics.DURABLE_SECONDS.labels("intent")
 Fields = dict[str, list[str]]
 
 GATE_ERROR = http.Response.make(
     503, b"", {"X-Sekimori-Reason": "DENY_GATE_ERROR", "Retry-After": "5", "Cache-Control": "no-store"}
 )
 """What stands until a decision replaces it; one for all, because each request would pay for its own."""
+
+
+class Figures(NamedTuple):
+    """The counters of one service, looked up once: services come from the policy, so there are few."""
+
+    allowed: Counter
+    prompt_bytes: Counter
+
+
+@lru_cache(maxsize=4096)
+def _figures(service: str) -> Figures:
+    return Figures(metrics.DECISIONS.labels("allow", "", service), metrics.BYTES.labels(service, "prompt"))
 
 
 class Refused(Exception):  # noqa: N818 - control flow of one hook, never leaves it
@@ -75,10 +89,10 @@ class Admit:
         flow.response = GATE_ERROR
         destination = self._desk.locate(tunnel.host)
         head = _head(flow.request, tunnel.host)
-        shape = error_shape(head, destination.api_style)
         user = tunnel.user.name if tunnel.user else ""
         try:
             policy = self._ready(tunnel)
+            tunnel.alpn = flow.client_conn.alpn
             fields = _fields(head)
             _check_target(flow.request, fields, tunnel)
             case = self._case(flow, head, fields, destination, tunnel, policy)
@@ -91,15 +105,15 @@ class Admit:
                 user=user,
                 details=(refused.detail,) if refused.detail else (),
                 request=flow.request,
-                shape=shape,
+                shape=error_shape(head, destination.api_style),
                 retryable=refused.retryable,
             )
             self._desk.note(self._unread(flow, destination, tunnel, reference, refused))
             return
-        if tunnel.kind == "inspect" and judgement.reading.kind == "not-ai":
+        if destination.kind == "inspect" and judgement.reading.kind == "not-ai":
             self._pass_unrecorded(flow)
             return
-        await self._act(flow, case, judgement, policy, reference, shape)
+        await self._act(flow, case, judgement, policy, reference)
 
     # --- before reading ----------------------------------------------------------------------
 
@@ -131,6 +145,7 @@ class Admit:
         return Case(
             head=head,
             body=flow.request.raw_content or b"",
+            unread=_is_hopeless(flow, fields),
             destination=destination,
             user=person.name if alive and person else "",
             groups=frozenset(person.groups) if alive and person else frozenset(),
@@ -153,13 +168,7 @@ class Admit:
     # --- after the decision ------------------------------------------------------------------
 
     async def _act(
-        self,
-        flow: http.HTTPFlow,
-        case: Case,
-        judgement: Judgement,
-        policy: Policy,
-        reference: str,
-        shape: str,
+        self, flow: http.HTTPFlow, case: Case, judgement: Judgement, policy: Policy, reference: str
     ) -> None:
         decision = judgement.decision
         allowed = decision.verdict == "allow"
@@ -175,7 +184,7 @@ class Admit:
                 details=tuple(finding.detail for finding in decision.reasons if finding.detail),
                 others=tuple(finding.code for finding in decision.reasons[1:]),
                 request=flow.request,
-                shape=shape,
+                shape=case.shape,
                 retryable=decision.retryable,
             )
             self._desk.note(intent)
@@ -190,20 +199,20 @@ class Admit:
                 destination=case.destination,
                 user=case.user,
                 request=flow.request,
-                shape=shape,
+                shape=case.shape,
             )
             return
-        metrics.DURABLE_SECONDS.labels("intent").observe(time.perf_counter() - started)
-        self._release(flow, case, judgement, intent, shape)
+        _INTENT_WAIT.observe(time.perf_counter() - started)
+        self._release(flow, case, judgement, intent)
 
-    def _release(
-        self, flow: http.HTTPFlow, case: Case, judgement: Judgement, intent: Intent, shape: str
-    ) -> None:
-        metrics.DECISIONS.labels("allow", "", intent.service).inc()
-        metrics.BYTES.labels(intent.service, "prompt").inc(len(case.body))
+    def _release(self, flow: http.HTTPFlow, case: Case, judgement: Judgement, intent: Intent) -> None:
+        figures = _figures(intent.service)
+        figures.allowed.inc()
+        figures.prompt_bytes.inc(len(case.body))
         exchange = Exchange(
             intent=intent,
-            shape=shape,
+            head=case.head,
+            api_style=case.destination.api_style,
             service=intent.service,
             known=True,
             client=flow.client_conn,
@@ -214,15 +223,26 @@ class Admit:
         flow.metadata[KEY] = exchange
         self._desk.live.add(exchange)
         metrics.STREAMS.set(len(self._desk.live))
-        strip(flow.request.headers)
-        flow.request.trailers = None  # nobody read them
+        _send_as_decided(flow.request, len(case.body))
         flow.response = None
 
     @staticmethod
     def _pass_unrecorded(flow: http.HTTPFlow) -> None:
         metrics.TUNNELS.labels("uncatalogued").inc()
-        strip(flow.request.headers)
+        _send_as_decided(flow.request, len(flow.request.raw_content or b""))
         flow.response = None
+
+    @fail_closed
+    async def error(self, flow: http.HTTPFlow) -> None:
+        """Count and record what mitmproxy itself refused: a body too large, a head that is malformed."""
+        tunnel = self._tunnels.get(flow.client_conn)
+        message = flow.error.msg if flow.error else ""
+        if KEY in flow.metadata or tunnel is None or flow.response is not None or "connect" in message:
+            return
+        reason = Reason.TOO_LARGE if "body_size_limit" in message else Reason.MALFORMED
+        destination = self._desk.locate(tunnel.host)
+        self._desk.count_refusal(reason, destination)
+        self._desk.note(self._unread(flow, destination, tunnel, self._desk.reference(), Refused(reason)))
 
     # --- the record --------------------------------------------------------------------------
 
@@ -252,8 +272,8 @@ class Admit:
             host=case.destination.host,
             port=flow.request.port,
             method=flow.request.method[:32],
-            path=target.target.partition("?")[0][:_MAX_PATH],
-            target=target.target if allowed else "",
+            path=storable(target.target.partition("?")[0])[:_MAX_PATH],
+            target=storable(target.target) if allowed else "",
             http_version=flow.request.http_version,
             purpose=decision.purpose or "",
             klass=decision.klass,
@@ -306,7 +326,7 @@ class Admit:
             host=destination.host,
             port=flow.request.port,
             method=flow.request.method[:32],
-            path=flow.request.path.partition("?")[0][:_MAX_PATH],
+            path=storable(flow.request.path.partition("?")[0])[:_MAX_PATH],
             decision="deny",
             reasons=(refused.reason.value,),
             details=(refused.detail,) if refused.detail else (),
@@ -317,10 +337,32 @@ class Admit:
 
 def _head(request: http.Request, host: str) -> Head:
     headers = tuple(
-        (name.lower().decode("utf-8", "surrogateescape"), value.decode("utf-8", "surrogateescape"))
+        (name.lower().decode("utf-8", "backslashreplace"), value.decode("utf-8", "backslashreplace"))
         for name, value in request.headers.fields
     )
     return Head(method=request.method, host=host, path=request.path, headers=headers)
+
+
+def _send_as_decided(request: http.Request, size: int) -> None:
+    """Take away what is the gate's, and frame the body as it was read.
+
+    A body over HTTP/2 may come without a length; sent on to an HTTP/1.1 service like that, it would be read
+    as the next request.
+    """
+    strip(request.headers)
+    request.trailers = None  # nobody read them
+    if "transfer-encoding" in request.headers:
+        return
+    if size or "content-length" in request.headers:
+        request.headers["content-length"] = str(size)
+    # Compression inside a WebSocket would hide what is said, and can be made to explode.
+    request.headers.pop("sec-websocket-extensions", None)
+
+
+def _is_hopeless(flow: http.HTTPFlow, fields: Fields) -> bool:
+    """Tell that a body is not worth reading: the person may not use the service, and reading it is costly."""
+    costly = "content-encoding" in fields or len(flow.request.raw_content or b"") > INLINE_LIMIT
+    return HOPELESS in flow.metadata and (costly or DROPPED in flow.metadata)
 
 
 def _header(head: Head, name: str) -> str:
@@ -348,6 +390,13 @@ def _one(fields: Fields, name: str) -> str | None:
 
 def _check_target(request: http.Request, fields: Fields, tunnel: Tunnel) -> None:
     """Refuse a request that names another host than its tunnel, or is framed or upgraded in another way."""
+    if unsafe_fields(request.headers):
+        raise Refused(Reason.MALFORMED, "a line break or NUL in a header")
+    # HTTP/1.0 ends an answer by closing: then it would be complete before its outcome is durable.
+    if request.http_version != ("HTTP/2.0" if tunnel.alpn == b"h2" else "HTTP/1.1"):
+        raise Refused(Reason.MALFORMED, "only HTTP/1.1 and HTTP/2 are spoken here")
+    if request.scheme != "https" or not (request.path.startswith("/") or request.path == "*"):
+        raise Refused(Reason.MISDIRECTED, "the target is not a path of this host")
     named = fields.get("host", [])
     if request.authority:
         named = [*named, request.authority]
@@ -356,7 +405,7 @@ def _check_target(request: http.Request, fields: Fields, tunnel: Tunnel) -> None
     for value in named:
         if value != tunnel.host and not _same_host(value, tunnel):
             raise Refused(Reason.MISDIRECTED, "Host and CONNECT name different hosts")
-    if request.authority and not request.is_http2:
+    if request.authority and tunnel.alpn != b"h2":
         request.authority = ""
     codings = fields.get("transfer-encoding", [])
     if codings and [coding.strip().lower() for coding in codings] != ["chunked"]:

@@ -70,6 +70,11 @@ def stored_messages(
     return _body(b"".join(kept), digest, WEBSOCKET, "", tuple(spans), size or len(framed), cut=cut)
 
 
+def storable(text: str) -> str:
+    """Return text from the wire as it can be encoded: bytes that are not UTF-8 are written out."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 def frame(payload: bytes) -> bytes:
     """Prefix a WebSocket message by its length in 8 bytes, big-endian."""
     return len(payload).to_bytes(_PREFIX, "big") + payload
@@ -108,7 +113,7 @@ def _body(
         stored=stored,
         stored_sha256=digest if same else hashlib.sha256(stored).hexdigest(),
         stored_encoding=encoding,
-        content_type=content_type[:200],
+        content_type=storable(content_type)[:200],
         cut=cut,
         redacted=spans,
     )

@@ -7,15 +7,16 @@ stream and its connection is closed a moment later.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from mitmproxy import http
 
 from sekimori import metrics
 from sekimori.addons.desk import Desk
-from sekimori.addons.exchange import Exchange
+from sekimori.addons.exchange import Exchange, Tunnel
 from sekimori.addons.reply import close_code
+from sekimori.addons.view import Policy
 from sekimori.policy.reasons import Reason
 
 if TYPE_CHECKING:
@@ -33,8 +34,11 @@ class Boundary:
         *,
         close: Callable[[Client], None],
         close_websocket: Callable[[http.HTTPFlow, int, bytes], None],
+        tunnels: Mapping[Client, Tunnel] | None = None,
     ) -> None:
         self._desk = desk
+        self._tunnels = {} if tunnels is None else tunnels
+        self._seen: Policy | None = None
         self._close = close
         self._close_websocket = close_websocket
 
@@ -47,6 +51,10 @@ class Boundary:
     def sweep(self) -> None:
         """Cut what has to be cut now."""
         now = self._desk.now()
+        policy = self._desk.policy()
+        if policy is not None and policy is not self._seen:
+            self._seen = policy
+            self._close_stale_tunnels(policy)
         for exchange in self._desk.live:
             if exchange.cut is None:
                 reason = self._ended(exchange, now)
@@ -57,6 +65,13 @@ class Boundary:
                     metrics.CUTS.labels(reason.value).inc()
             elif now - exchange.cut_us >= _GRACE_US:
                 self._close(exchange.client)
+
+    def _close_stale_tunnels(self, policy: Policy) -> None:
+        """Close tunnels whose person or treatment changed since their CONNECT: nobody asks again in one."""
+        for client, tunnel in list(self._tunnels.items()):
+            if _is_stale(tunnel, policy) or self._desk.locate(tunnel.host).decrypt != tunnel.decrypt:
+                metrics.CUTS.labels(Reason.USER_OUT_OF_SCOPE.value).inc()
+                self._close(client)
 
     def _tell_websocket(self, exchange: Exchange, reason: Reason) -> None:
         flow = exchange.flow() if exchange.flow is not None else None
@@ -85,3 +100,10 @@ class Boundary:
         ):
             return Reason.SUSPENDED
         return None
+
+
+def _is_stale(tunnel: Tunnel, policy: Policy) -> bool:
+    if tunnel.user is None:
+        return False
+    person = policy.people.get(tunnel.user.name)
+    return person is None or person.disabled or person.proxy_password != tunnel.user.proxy_password

@@ -11,16 +11,18 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from mitmproxy import http
+from prometheus_client import Counter
 
 from sekimori import metrics
-from sekimori.addons.bodies import redactions, stored_body
+from sekimori.addons.bodies import redactions, storable, stored_body
 from sekimori.addons.desk import Desk
 from sekimori.addons.exchange import KEY, Capture, Exchange, Tunnel
 from sekimori.addons.failing import fail_closed
+from sekimori.addons.headers import unsafe_fields
 from sekimori.addons.reply import stream_event
 from sekimori.errors import RecordError
 from sekimori.ledger.record import Body, Outcome, Redaction
@@ -34,6 +36,7 @@ logger = logging.getLogger(__name__)
 
 _BUFFERED_LIMIT = 256 * 1024
 _SWITCHING = 101
+_OUTCOME_WAIT = metrics.DURABLE_SECONDS.labels("outcome")
 _NO_BODY = frozenset({204, 304})
 _DROPPED = frozenset({b"alt-svc", b"x-sekimori-reference"})
 
@@ -97,6 +100,10 @@ class CaptureAnswer:
         # An alternative service over QUIC would lead the client around the gate.
         kept = tuple(field for field in response.headers.fields if field[0].lower() not in _DROPPED)
         response.headers.fields = (*kept, (b"X-Sekimori-Reference", exchange.rid.encode("ascii")))
+        if unsafe_fields(response.headers):
+            flow.kill()
+            return
+        response.headers.pop("sec-websocket-extensions", None)
         if response.status_code == _SWITCHING or _fits(response):
             return
         exchange.streaming = True
@@ -119,6 +126,9 @@ class CaptureAnswer:
             await self.finish(exchange, state, response, keep=switching and flow.websocket is not None)
         except RecordError:
             self._unrecorded(flow, exchange)
+        except Exception:
+            self._unrecorded(flow, exchange)
+            raise
 
     @fail_closed
     async def error(self, flow: http.HTTPFlow) -> None:
@@ -150,14 +160,14 @@ class CaptureAnswer:
         if not keep:
             self._desk.live.remove(exchange)
             metrics.STREAMS.set(len(self._desk.live))
-        metrics.EXCHANGES.labels(exchange.service, exchange.intent.parse, state).inc()
-        metrics.BYTES.labels(exchange.service, "output").inc(exchange.capture.size)
+        _ended(exchange.service, exchange.intent.parse, state).inc()
+        _output_bytes(exchange.service).inc(exchange.capture.size)
         capture = exchange.capture
         kept = capture.take()
         body = await self._desk.off_loop(len(kept), partial(self._body, kept, capture, response, state))
         started = time.perf_counter()
         await self._desk.record.append(self._outcome(exchange, state, response, error, body))
-        metrics.DURABLE_SECONDS.labels("outcome").observe(time.perf_counter() - started)
+        _OUTCOME_WAIT.observe(time.perf_counter() - started)
 
     def _outcome(
         self, exchange: Exchange, state: str, response: http.Response | None, error: str, body: Body
@@ -173,7 +183,7 @@ class CaptureAnswer:
             state=state,
             status=response.status_code if response is not None else 0,
             reasons=(exchange.cut.value,) if exchange.cut else (),
-            error=error[:500],
+            error=storable(error)[:500],
             headers=headers,
             redacted=spans,
             first_byte_us=exchange.capture.first_byte_us,
@@ -207,9 +217,19 @@ class CaptureAnswer:
         )
 
 
+@lru_cache(maxsize=4096)
+def _ended(service: str, parse: str, state: str) -> Counter:
+    return metrics.EXCHANGES.labels(service, parse, state)
+
+
+@lru_cache(maxsize=4096)
+def _output_bytes(service: str) -> Counter:
+    return metrics.BYTES.labels(service, "output")
+
+
 def _pairs(headers: http.Headers) -> tuple[tuple[str, str], ...]:
     return tuple(
-        (name.decode("utf-8", "surrogateescape"), value.decode("utf-8", "surrogateescape"))
+        (name.decode("utf-8", "backslashreplace"), value.decode("utf-8", "backslashreplace"))
         for name, value in headers.fields
     )
 

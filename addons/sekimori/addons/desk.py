@@ -26,6 +26,7 @@ from sekimori.catalogue.catalogue import Catalogue
 from sekimori.errors import PolicyUnavailableError, RecordError
 from sekimori.ledger.record import Entry, Intent
 from sekimori.policy.reasons import Reason, explain
+from sekimori.policy.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from mitmproxy.connection import Client
@@ -36,6 +37,7 @@ INLINE_LIMIT = 48 * 1024
 """Bytes that are read, hashed and searched on the event loop; more would stall the others."""
 _RETRY_AFTER = 5
 _UNAVAILABLE = 503
+_LOCATED = 4096
 
 
 class Record(Protocol):
@@ -62,6 +64,8 @@ class Desk:
     budget: Budget
     live: Live = field(default_factory=Live)
     clock_ok: Callable[[], bool] = lambda: True
+    _located: dict[str, Destination] = field(default_factory=dict)
+    _located_by: Snapshot | None = None
     pool: Executor | None = None
 
     async def off_loop[T](self, size: int, work: Callable[[], T]) -> T:
@@ -84,12 +88,14 @@ class Desk:
     def locate(self, host: str) -> Destination:
         """Look a canonical host name up."""
         policy = self.policy()
-        return locate(
-            host,
-            snapshot=policy.snapshot if policy else None,
-            catalogue=self.catalogue,
-            options=self.options,
-        )
+        snapshot = policy.snapshot if policy else None
+        if snapshot is not self._located_by or len(self._located) > _LOCATED:
+            self._located, self._located_by = {}, snapshot
+        found = self._located.get(host)
+        if found is None:
+            found = locate(host, snapshot=snapshot, catalogue=self.catalogue, options=self.options)
+            self._located[host] = found
+        return found
 
     def refuse(
         self,

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sekimori.ledger.record import Intent
+from sekimori.wire.model import Head
+from sekimori.wire.shape import error_shape
 
 if TYPE_CHECKING:
     from mitmproxy import connection, http
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
 
 _BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 KEY = "sekimori.exchange"
+HOPELESS = "sekimori.hopeless"
+"""On a flow whose person may not use the service at all: what it says changes nothing."""
+DROPPED = "sekimori.dropped"
+"""How many bytes of a hopeless request's body were not kept."""
 
 
 def new_reference(time_us: int, random: Callable[[int], bytes]) -> str:
@@ -49,6 +55,7 @@ class Tunnel:
     refusal: Reason | None = None
     detail: str = ""
     decrypt: bool = False
+    alpn: bytes | None = None
     sni: str | None = None
     opened_us: int = 0
 
@@ -113,7 +120,8 @@ class Exchange:
     """One request that was decided: its intent, and what must happen when it ends."""
 
     intent: Intent
-    shape: str
+    head: Head
+    api_style: str
     service: str
     known: bool
     client: connection.Client
@@ -127,6 +135,11 @@ class Exchange:
     cut_us: int = 0
     flow: weakref.ref[http.HTTPFlow] | None = None
     websocket: object | None = None
+
+    @property
+    def shape(self) -> str:
+        """The error that the client expects."""
+        return error_shape(self.head, self.api_style)
 
     @property
     def rid(self) -> str:

@@ -16,9 +16,9 @@ from mitmproxy import http, tls
 from sekimori import metrics
 from sekimori.addons.desk import Desk, client_address
 from sekimori.addons.destination import Destination
-from sekimori.addons.exchange import Tunnel
+from sekimori.addons.exchange import HOPELESS, Tunnel
 from sekimori.addons.failing import fail_closed
-from sekimori.addons.headers import strip
+from sekimori.addons.headers import strip, unsafe_fields
 from sekimori.addons.identity import Authenticator, Identity, Overloaded
 from sekimori.addons.passthrough import counted
 from sekimori.catalogue.hosts import HostError, canonical_host
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _AI_PORT = 443
+_SERVER_NAME = 0  # RFC 6066, extension type
 _KIND = "sekimori.tunnel-kind"
 _NOWHERE = Destination("", "uncatalogued")
 
@@ -58,11 +59,13 @@ class Guard:
         *,
         public_peer: Callable[[str, int, tuple[Any, ...] | None], bool],
         abort: Callable[[ServerConnectionHookData], None],
+        parent: tuple[str, int] | None = None,
     ) -> None:
         self._desk = desk
         self._authenticator = authenticator
         self._public_peer = public_peer
         self._abort = abort
+        self._parent = parent
         self.tunnels: weakref.WeakKeyDictionary[Client, Tunnel] = weakref.WeakKeyDictionary()
         self._plain_hosts: weakref.WeakKeyDictionary[Client, set[str]] = weakref.WeakKeyDictionary()
 
@@ -75,16 +78,17 @@ class Guard:
         flow.response = self._gate_error(reference)
         identity: Identity | None = None
         try:
-            host = self._host(flow.request.host)
-            destination = self._desk.locate(host)
-            identity = await self._identify(flow.request, destination)
+            destination, fault = self._named(flow.request.host)
+            identity = await self._identify(flow, destination)
+            if fault is not None:  # only now: whoever is not known learns and leaves nothing
+                raise fault
             self._check_port(destination, flow.request.port, self._desk.options.connect_ports)
             self._check_name(destination)
             tunnel = self._open(destination, flow.request.port, identity, reference)
         except Stop as stop:
             self._refuse(flow, stop, identity, reference)
             return
-        flow.request.host = host
+        flow.request.host = destination.host
         self.tunnels[flow.client_conn] = tunnel
         flow.response = None
 
@@ -111,8 +115,10 @@ class Guard:
         if tunnel is None:
             return
         sni = data.client_hello.sni
+        named = any(kind == _SERVER_NAME for kind, _ in data.client_hello.extensions)
         tunnel.sni = sni
-        self._compare(tunnel, sni)
+        # A server name that cannot be read is not a missing one: the far end may read it.
+        self._compare(tunnel, "" if sni is None and named else sni)
         if tunnel.refusal is not None or tunnel.decrypt:
             data.establish_server_tls_first = tunnel.refusal is None and self._may_use(tunnel)
             return
@@ -123,7 +129,7 @@ class Guard:
         if sni is None:
             return
         try:
-            named = canonical_host(sni).name
+            named = canonical_host(sni).name if sni else ""
         except HostError:
             named = ""
         if named == tunnel.host:
@@ -141,13 +147,13 @@ class Guard:
     def _may_use(self, tunnel: Tunnel) -> bool:
         """Tell whether any request of this tunnel could pass, so that a connection may be opened."""
         policy = self._desk.policy()
-        if tunnel.kind == "inspect":
-            return True
         if policy is None or tunnel.user is None or not self._desk.clock_ok():
             return False
         person = policy.people.get(tunnel.user.name)
         if person is None or person.disabled:
             return False
+        if tunnel.kind == "inspect":
+            return True
         return policy.snapshot.may_reach(tunnel.host, person.name, person.groups, self._desk.now())
 
     # --- plain HTTP --------------------------------------------------------------------------
@@ -155,14 +161,19 @@ class Guard:
     @fail_closed
     async def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Decide a plain ``http://`` request; what runs inside a tunnel is for ``Admit``."""
-        if flow.client_conn in self.tunnels:
+        tunnel = self.tunnels.get(flow.client_conn)
+        if tunnel is not None:
+            if tunnel.refusal is not None or not self._may_use(tunnel):
+                flow.metadata[HOPELESS] = True
             return
         reference = self._desk.reference()
         flow.response = self._gate_error(reference)
         identity: Identity | None = None
         try:
-            destination = await self._plain(flow.request)
-            identity = await self._identify(flow.request, destination)
+            destination, fault = self._plain(flow.request)
+            identity = await self._identify(flow, destination)
+            if fault is not None:
+                raise fault
             self._check_plain(destination, flow.request)
         except Stop as stop:
             self._refuse(flow, stop, identity, reference)
@@ -175,15 +186,22 @@ class Guard:
         flow.response = None
         flow.request.stream = counted(kind, "up")
 
-    async def _plain(self, request: http.Request) -> Destination:
-        if request.scheme != "http":
-            raise Stop(Reason.MALFORMED, detail="only http:// may be asked for without a tunnel")
-        destination = self._desk.locate(self._host(request.host))
+    def _plain(self, request: http.Request) -> tuple[Destination, Stop | None]:
+        destination, fault = self._named(request.host)
+        if fault is None:
+            try:
+                self._check_framing(destination, request)
+            except Stop as stop:
+                fault = stop
+        return destination, fault
+
+    def _check_framing(self, destination: Destination, request: http.Request) -> None:
+        if request.scheme != "http" or unsafe_fields(request.headers):
+            raise Stop(Reason.MALFORMED, destination)
         for value in request.headers.get_all("host"):
             name, _, port = value.partition(":")
             if self._host(name) != destination.host or (port and port != str(request.port)):
                 raise Stop(Reason.MISDIRECTED, destination)
-        return destination
 
     def _check_plain(self, destination: Destination, request: http.Request) -> None:
         if destination.decrypt:
@@ -208,8 +226,9 @@ class Guard:
         data.server.error = "refused by the gate"
         tunnel = self.tunnels.get(data.client)
         if tunnel is None:
-            host = data.server.address[0] if data.server.address else ""
-            decided = host in self._plain_hosts.get(data.client, ())
+            hosts = self._plain_hosts.get(data.client, set())
+            address = tuple(data.server.address[:2]) if data.server.address else ("", 0)
+            decided = address[0] in hosts or (bool(hosts) and address == self._parent)
         else:
             decided = tunnel.refusal is None and (not tunnel.decrypt or self._may_use(tunnel))
         if decided:
@@ -230,6 +249,12 @@ class Guard:
 
     # --- helpers -----------------------------------------------------------------------------
 
+    def _named(self, raw: str) -> tuple[Destination, Stop | None]:
+        try:
+            return self._desk.locate(self._host(raw)), None
+        except Stop as stop:
+            return stop.destination, stop
+
     def _host(self, raw: str) -> str:
         try:
             return canonical_host(raw).name
@@ -238,15 +263,15 @@ class Guard:
                 raise Stop(Reason.IP_LITERAL, Destination(raw, "uncatalogued")) from error
             raise Stop(Reason.MALFORMED, Destination(raw, "uncatalogued")) from error
 
-    async def _identify(self, request: http.Request, destination: Destination) -> Identity | None:
-        presented = request.headers.get_all("proxy-authorization")
+    async def _identify(self, flow: http.HTTPFlow, destination: Destination) -> Identity | None:
+        presented = flow.request.headers.get_all("proxy-authorization")
         needed = self._desk.options.identity_required == "all" or destination.decrypt
         if len(presented) != 1:
             if needed or presented:
                 raise Stop(Reason.AUTH_REQUIRED, destination)
             return None
         try:
-            identity = await self._authenticator.identify(presented[0])
+            identity = await self._authenticator.identify(presented[0], client_address(flow.client_conn))
         except Overloaded as error:
             raise Stop(Reason.OVERLOADED, destination) from error
         if identity is None and needed:

@@ -18,6 +18,11 @@ def strip(headers: Headers) -> None:
         headers.fields = kept
 
 
+def unsafe_fields(headers: Headers) -> bool:
+    """Tell whether a value holds a line break or NUL: a folded line hides a header from one reader."""
+    return any(b"\r" in value or b"\n" in value or b"\0" in value for _, value in headers.fields)
+
+
 def private(name: bytes) -> bool:
     """Tell whether the lower-case header ``name`` must not leave."""
     return name in _NEVER_UPSTREAM or name.startswith(_PREFIXES)

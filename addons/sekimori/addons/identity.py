@@ -12,7 +12,7 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -63,6 +63,8 @@ class Authenticator:
         keep: float = 60.0,
         keep_failure: float = 3.0,
         max_waiting: int = 64,
+        share: int = 8,
+        nobody: str = "",
     ) -> None:
         self._people = people
         self._verify = verify
@@ -72,27 +74,31 @@ class Authenticator:
         self._keep = keep
         self._keep_failure = keep_failure
         self._max_waiting = max_waiting
+        self._share = share
+        self._nobody = Person(name="", groups=(), roles=(), disabled=True, proxy_password=nobody or None)
+        self._taken: Counter[str] = Counter()
         self._cache: OrderedDict[bytes, tuple[float, bool]] = OrderedDict()
         self._waiting: dict[bytes, asyncio.Future[bool]] = {}
 
-    async def identify(self, header: str) -> Identity | None:
-        """Return who presents ``header``, or ``None``; raises ``Overloaded``."""
+    async def identify(self, header: str, client: str = "") -> Identity | None:
+        """Return who presents ``header`` from the address ``client``, or ``None``; raises ``Overloaded``."""
         credentials = basic_credentials(header)
         people = self._people()
         if credentials is None or people is None:
             metrics.AUTHENTICATIONS.labels("absent").inc()
             return None
         person = people.get(canonical_name(credentials[0]))
-        # A name that is not there costs the same as a wrong password only on its first try; the pool's
-        # bound and the failure cache keep guessing from costing others their turn.
         if person is None or person.disabled or not person.proxy_password:
+            # As long as for a real one, so that the time does not tell which names exist.
+            if self._nobody.proxy_password:
+                await self._matches(self._nobody, credentials[1], self._nobody.proxy_password, client)
             metrics.AUTHENTICATIONS.labels("refused").inc()
             return None
-        if not await self._matches(person, credentials[1], person.proxy_password):
+        if not await self._matches(person, credentials[1], person.proxy_password, client):
             return None
         return Identity(person, "basic")
 
-    async def _matches(self, person: Person, password: str, stored: str) -> bool:
+    async def _matches(self, person: Person, password: str, stored: str, client: str) -> bool:
         message = f"{person.name}\0{stored}\0{password}".encode("utf-8", "surrogatepass")
         tag = hmac.digest(self._key, message, hashlib.sha256)
         now = self._monotonic()
@@ -101,15 +107,32 @@ class Authenticator:
             return known[1]
         running = self._waiting.get(tag)
         if running is None:
-            if len(self._waiting) >= self._max_waiting:
-                raise Overloaded
-            running = asyncio.get_running_loop().run_in_executor(self._pool, self._verify, stored, password)
-            self._waiting[tag] = running
-            running.add_done_callback(lambda _: self._waiting.pop(tag, None))
+            running = self._start(tag, stored, password, (f"name {person.name}", f"address {client}"))
         matched = await asyncio.shield(running)
         self._remember(tag, matched)
         metrics.AUTHENTICATIONS.labels("verified" if matched else "wrong").inc()
         return matched
+
+    def _start(
+        self, tag: bytes, stored: str, password: str, sharers: tuple[str, ...]
+    ) -> asyncio.Future[bool]:
+        """Have a password verified; whoever guesses fills the share of a name and an address only."""
+        full = len(self._waiting) >= self._max_waiting
+        if full or any(self._taken[sharer] >= self._share for sharer in sharers):
+            raise Overloaded
+        running = asyncio.get_running_loop().run_in_executor(self._pool, self._verify, stored, password)
+        self._waiting[tag] = running
+        self._taken.update(sharers)
+
+        def done(_: object) -> None:
+            self._waiting.pop(tag, None)
+            self._taken.subtract(sharers)
+            for sharer in sharers:
+                if self._taken[sharer] <= 0:
+                    del self._taken[sharer]
+
+        running.add_done_callback(done)
+        return running
 
     def _remember(self, tag: bytes, matched: bool) -> None:  # noqa: FBT001
         keep = self._keep if matched else self._keep_failure

@@ -22,8 +22,10 @@ from sekimori.policy.decide import Decision, decide
 from sekimori.policy.facts import Facts
 from sekimori.wire.model import Head, RequestReading
 from sekimori.wire.read import read_request
+from sekimori.wire.shape import error_shape
 from sekimori.wire.turns import ClientEvent
 
+_DECODED_LIMIT = 16 * 1024 * 1024
 _CLASSES = {"1": 1, "2": 2, "3": 3}
 
 
@@ -33,11 +35,12 @@ class Malformed(ValueError):  # noqa: N818 - about the request, not about us
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One request as it came: where to, from whom, what it says."""
+    """One request as it came: where to, from whom, what it says; ``unread`` if that changes nothing."""
 
     head: Head
     body: bytes
     destination: Destination
+    unread: bool
     user: str
     groups: frozenset[str]
     user_source: str
@@ -46,6 +49,11 @@ class Case:
     purpose: str | None
     information_type: str | None
 
+    @property
+    def shape(self) -> str:
+        """The error that the client of this request expects; asked for only when it is refused."""
+        return error_shape(self.head, self.destination.api_style)
+
 
 @dataclass(frozen=True, slots=True)
 class MessageCase:
@@ -53,6 +61,7 @@ class MessageCase:
 
     base: Intent
     event: ClientEvent
+    size: int
     time_us: int
     destination: Destination
 
@@ -89,7 +98,9 @@ class Judge:
 
     async def judge(self, case: Case, policy: Policy) -> Judgement:
         """Return the decision; raises ``TimeoutError`` when it takes too long."""
-        if len(case.body) <= INLINE_LIMIT:
+        # A few encoded bytes may stand for very many.
+        encoded = any(name == "content-encoding" for name, _ in case.head.headers)
+        if case.unread or (len(case.body) <= INLINE_LIMIT and not encoded):
             return self.weigh(case, policy)
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(self._timeout):
@@ -97,7 +108,8 @@ class Judge:
 
     def weigh(self, case: Case, policy: Policy) -> Judgement:
         """Read, classify and decide; pure."""
-        reading = read_request(case.head, case.body)
+        head = Head(case.head.method, case.head.host, case.head.path) if case.unread else case.head
+        reading = read_request(head, b"" if case.unread else case.body, limit=_DECODED_LIMIT)
         classified = classify(reading.texts, tuple(a.name for a in reading.attachments if a.name))
         service = policy.snapshot.service_of(case.destination.host, reading.model)
         facts = Facts(
@@ -126,7 +138,7 @@ class Judge:
 
     async def judge_message(self, case: MessageCase, policy: Policy) -> MessageJudgement:
         """Return the decision about a message; raises ``TimeoutError`` when it takes too long."""
-        if sum(map(len, case.event.texts)) <= INLINE_LIMIT:
+        if case.size <= INLINE_LIMIT:
             return self.weigh_message(case, policy)
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(self._timeout):

@@ -11,6 +11,7 @@ import hashlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 from mitmproxy import http
@@ -113,6 +114,9 @@ class WebSocketTurns:
             logger.warning("session %s closed: %s", exchange.rid, error)
             self._end(flow, session, Reason.AUDIT_UNAVAILABLE, _AUDIT_CLOSE)
             return
+        except Exception:
+            self._end(flow, session, Reason.GATE_ERROR, _AUDIT_CLOSE)
+            raise
         if passes:
             message.dropped = False
 
@@ -132,13 +136,16 @@ class WebSocketTurns:
     # --- client to service -------------------------------------------------------------------
 
     async def _from_client(self, flow: http.HTTPFlow, session: Session, message: WebSocketMessage) -> bool:
-        event = session.reader.client(message.content, message.is_text)
+        size = len(message.content)
+        event = await self._desk.off_loop(
+            size, partial(session.reader.client, message.content, message.is_text)
+        )
         policy = self._desk.policy()
         now = self._desk.now()
         if policy is None:
             self._end(flow, session, Reason.POLICY_UNAVAILABLE)
             return False
-        case = MessageCase(session.base, event, now, self._desk.locate(session.base.host))
+        case = MessageCase(session.base, event, size, now, self._desk.locate(session.base.host))
         try:
             judgement = await self._judge.judge_message(case, policy)
         except TimeoutError:
@@ -162,7 +169,7 @@ class WebSocketTurns:
         now = self._desk.now()
         turn = self._turn(judgement)
         turn.prompt.add(frame(payload), now)
-        intent = self._intent(session, turn.rid, now, judgement, self._stored(frame(payload)))
+        intent = self._intent(session, turn.rid, now, judgement, await self._stored(frame(payload)))
         await self._desk.record.append(intent)
         metrics.DECISIONS.labels("allow", "", session.base.service).inc()
         session.turn = turn
@@ -173,13 +180,15 @@ class WebSocketTurns:
         now = self._desk.now()
         turn.parts += 1
         turn.prompt.add(frame(payload), now)
-        body = self._stored(frame(payload))
+        body = await self._stored(frame(payload))
         await self._desk.record.append(Part(rid=turn.rid, time_us=now, number=turn.parts, body=body))
 
     # --- service to client -------------------------------------------------------------------
 
     async def _from_server(self, session: Session, message: WebSocketMessage) -> bool:
-        ends = session.reader.server(message.content, message.is_text)
+        ends = await self._desk.off_loop(
+            len(message.content), partial(session.reader.server, message.content, message.is_text)
+        )
         turn = session.turn
         if turn is None:
             await self._unasked(session, message.content)
@@ -195,7 +204,7 @@ class WebSocketTurns:
         rid = self._desk.reference()
         base = session.base
         intent = _of_session(base, rid=rid, time_us=now, parse="unparsed")
-        outcome = Outcome(rid=rid, time_us=now, state="complete", body=self._stored(frame(payload)))
+        outcome = Outcome(rid=rid, time_us=now, state="complete", body=await self._stored(frame(payload)))
         self._desk.record.offer(intent)
         await self._desk.record.append(outcome)
         metrics.EXCHANGES.labels(base.service, "unparsed", "complete").inc()
@@ -249,26 +258,34 @@ class WebSocketTurns:
     async def _outcome(self, session: Session, turn: Turn, state: str) -> None:
         session.turn = None
         kept = turn.output.take()
-        outcome = Outcome(
-            rid=turn.rid,
-            time_us=self._desk.now(),
-            state="partial" if turn.output.cut and state == "complete" else state,
-            first_byte_us=turn.output.first_byte_us,
-            body=stored_messages(
+        body = await self._desk.off_loop(
+            len(kept),
+            partial(
+                stored_messages,
                 kept,
                 turn.output.hash.hexdigest(),
                 fingerprint=self._desk.fingerprint,
                 size=turn.output.size,
                 cut=turn.output.cut,
             ),
+        )
+        outcome = Outcome(
+            rid=turn.rid,
+            time_us=self._desk.now(),
+            state="partial" if turn.output.cut and state == "complete" else state,
+            first_byte_us=turn.output.first_byte_us,
+            body=body,
             prompt=Body(sha256=turn.prompt.hash.hexdigest(), size=turn.prompt.size),
         )
         metrics.EXCHANGES.labels(session.base.service, turn.parse, outcome.state).inc()
         await self._desk.record.append(outcome)
 
-    def _stored(self, framed: bytes) -> Body:
-        digest = hashlib.sha256(framed).hexdigest()
-        return stored_messages(framed, digest, fingerprint=self._desk.fingerprint)
+    async def _stored(self, framed: bytes) -> Body:
+        def describe() -> Body:
+            digest = hashlib.sha256(framed).hexdigest()
+            return stored_messages(framed, digest, fingerprint=self._desk.fingerprint)
+
+        return await self._desk.off_loop(len(framed), describe)
 
     def _end(
         self,

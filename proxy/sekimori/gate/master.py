@@ -24,6 +24,7 @@ from mitmproxy.websocket import WebSocketMessage
 from wsproto.frame_protocol import Opcode
 
 from sekimori.errors import StateError
+from sekimori.gate.patches import where
 
 logger = logging.getLogger(__name__)
 
@@ -58,8 +59,8 @@ class GateAddons(AddonManager):
                     await waiting
             except AddonHalt:
                 return
-            except Exception:
-                logger.exception("%s failed; what it had set stands", event.name)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the refusal that was set first stands
+                logger.error("%s failed; what it had set stands: %s", event.name, where(error))  # noqa: TRY400
 
 
 class GateMaster(Master):

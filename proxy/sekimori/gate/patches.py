@@ -7,27 +7,42 @@ what is replaced here was read in that source.
 from __future__ import annotations
 
 import asyncio
+import html
+import logging
+import re
 import socket
+import sys
+import traceback
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import h11
 import wsproto.events
 from h11._readers import ChunkedReader
+from h11._receivebuffer import ReceiveBuffer
 from mitmproxy import http, version
 from mitmproxy.net.http import http1
-from mitmproxy.proxy import commands, events, layer, mode_servers
+from mitmproxy.proxy import commands, events, layer, mode_servers, server
 from mitmproxy.proxy.layers import websocket
-from mitmproxy.proxy.layers.http import HttpStream, _http1
+from mitmproxy.proxy.layers.http import HttpStream, _http1, _http2
+from mitmproxy.proxy.layers.http._base import ReceiveHttp
+from mitmproxy.proxy.layers.http._events import RequestData
 from mitmproxy.proxy.layers.websocket import WebsocketEndHook, WebSocketMessageInjected
+from mitmproxy.utils import asyncio_utils
 from wsproto.connection import ConnectionState
 from wsproto.frame_protocol import Opcode
 
+from sekimori.addons.exchange import DROPPED, HOPELESS
 from sekimori.errors import StateError
 
 PINNED = "12.2.3"
 BACKLOG = 1024
-_MAX_REQUEST_HEAD = 64 * 1024
+_MAX_HEAD = 128 * 1024
+_KEPT_OF_HOPELESS = 256 * 1024
+_DROPPED_LIMIT = 64 * 1024 * 1024
+_INFORMATIONAL = re.compile(rb"HTTP/1\.[01] (1\d\d)")
+_MAX_FRAGMENTS = 4096
 _TOO_BIG = 1009
 
 _REASONS = {
@@ -48,7 +63,10 @@ def apply(*, listener: socket.socket, max_message: int) -> None:
     _listen_on(listener)
     _skip_type_checks()
     _limit_requests_only()
-    _bound_request_heads()
+    _bound_heads()
+    _skip_informational()
+    _discard_hopeless_bodies()
+    _close_after_a_crash()
     _drop_trailers()
     _name_errors()
     _close_websockets(max_message)
@@ -64,8 +82,10 @@ def _listen_on(listener: socket.socket) -> None:
 
 
 def _skip_type_checks() -> None:
-    """Drop the run-time type check of every message: 8-10 % of the gate's CPU, guards nothing on the wire."""
+    """Drop what only helps a debugger; the type check of every message alone costs 8-10 % of the CPU."""
     http.MessageData.__post_init__ = lambda self: None  # type: ignore[method-assign]  # noqa: ARG005
+    # Names and times on every task, for mitmproxy's own debugger; a task is made for each hook.
+    asyncio_utils.set_task_debug_info = lambda *_, **__: None
 
 
 def _limit_requests_only() -> None:
@@ -80,18 +100,88 @@ def _limit_requests_only() -> None:
     HttpStream.check_body_size = check_body_size  # type: ignore[method-assign]
 
 
-def _bound_request_heads() -> None:
-    """Close a client whose request head does not end: mitmproxy would buffer it for ever."""
-    original = _http1.Http1Server.read_headers
+def _bound_heads() -> None:
+    """Close a peer whose head, chunk line or trailer does not end: mitmproxy and h11 buffer it for ever."""
+    original = _http1.Http1Connection._handle_event  # noqa: SLF001
 
-    def read_headers(self: _http1.Http1Server, event: events.ConnectionEvent) -> layer.CommandGenerator[None]:
+    def handle_event(self: _http1.Http1Connection, event: events.Event) -> layer.CommandGenerator[None]:
         yield from original(self, event)
-        if self.state == self.read_headers and len(self.buf) > _MAX_REQUEST_HEAD:
-            yield commands.SendData(self.conn, _http1.make_error_response(431, "request head too large"))
-            yield commands.CloseConnection(self.conn)
-            self.state = self.done
+        # Bodies are taken out of the buffer as they come; what stays is a line without an end, or pipelining.
+        if len(self.buf) > _MAX_HEAD and self.state not in (self.passthrough, self.done):
+            yield from _too_long(self)
 
-    _http1.Http1Server.read_headers = read_headers  # type: ignore[method-assign]
+    _http1.Http1Connection._handle_event = handle_event  # type: ignore[method-assign]  # noqa: SLF001
+
+
+def _too_long(self: _http1.Http1Connection) -> layer.CommandGenerator[None]:
+    waiting = self.state == self.read_headers and isinstance(self, _http1.Http1Server)
+    self.buf = ReceiveBuffer()
+    self.state = self.done
+    if waiting:
+        yield commands.SendData(self.conn, _http1.make_error_response(431, "request head too large"))
+    elif self.stream_id is not None:
+        error = self.ReceiveProtocolError(
+            self.stream_id, "a line of the peer does not end", self.ReceiveProtocolError.code
+        )
+        yield ReceiveHttp(error)
+    yield commands.CloseConnection(self.conn)
+
+
+def _skip_informational() -> None:
+    """Pass over 1xx answers but 101: mitmproxy would take one for the final answer."""
+    original = _http1.Http1Client.read_headers
+
+    def read_headers(self: _http1.Http1Client, event: events.ConnectionEvent) -> layer.CommandGenerator[None]:
+        while self.request and (match := _INFORMATIONAL.match(bytes(self.buf))):
+            if match[1] == b"101":
+                break
+            if self.buf.maybe_extract_lines() is None:
+                return
+        yield from original(self, event)
+
+    _http1.Http1Client.read_headers = read_headers  # type: ignore[method-assign]
+
+
+def _discard_hopeless_bodies() -> None:
+    """Keep nothing of a large body whose request is refused whatever it says; it is still read to its end."""
+    original = HttpStream.state_consume_request_body
+
+    def consume(self: HttpStream, event: events.Event) -> layer.CommandGenerator[None]:
+        yield from original(self, event)
+        refused = self.flow.response is not None or HOPELESS in self.flow.metadata
+        if refused and isinstance(event, RequestData) and len(self.request_body_buf) > _KEPT_OF_HOPELESS:
+            dropped = self.flow.metadata.get(DROPPED, 0) + len(self.request_body_buf)
+            self.flow.metadata[DROPPED] = dropped
+            self.request_body_buf.clear()
+            if dropped > _DROPPED_LIMIT:
+                yield commands.CloseConnection(self.context.client)
+
+    HttpStream.state_consume_request_body = consume  # type: ignore[method-assign]
+
+
+def _close_after_a_crash() -> None:
+    """End a connection whose layers failed, and keep what it carried out of the log."""
+    original = server.ConnectionHandler.log
+
+    def log(self: Any, message: str, level: int = logging.INFO, exc_info: Any = None) -> None:
+        if exc_info is None or exc_info is False:
+            original(self, message, level)
+            return
+        error = exc_info[1] if isinstance(exc_info, tuple) else sys.exception()
+        original(self, f"{message} {where(error)}", level)
+        if self.client in self.transports:
+            self.close_connection(self.client)
+
+    server.ConnectionHandler.log = log  # type: ignore[method-assign]
+
+
+def where(error: BaseException | None) -> str:
+    """Tell what failed and where, without the message: it may hold what was on the wire."""
+    if error is None:
+        return "unknown"
+    frames = traceback.extract_tb(error.__traceback__)[-6:]
+    places = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames))
+    return f"{type(error).__name__} at {places}"
 
 
 def _drop_trailers() -> None:
@@ -124,7 +214,12 @@ def _name_errors() -> None:
         )
         return bytes(http1.assemble_response(response))
 
+    def format_error(status_code: int, message: str) -> bytes:
+        return html.escape(f"{_REASONS.get(status_code, 'GATE_ERROR')}: {message[:300]}").encode()
+
     _http1.make_error_response = make_error_response
+    _http2.format_error = format_error  # type: ignore[attr-defined]
+    version.MITMPROXY = "Sekimori"
 
 
 def _close_websockets(max_message: int) -> None:
@@ -137,7 +232,11 @@ def _close_websockets(max_message: int) -> None:
             yield from _end(self, code, event.message.content[2:].decode("utf-8", "replace"))
             return
         yield from original(self, event)
-        if any(sum(map(len, ws.frame_buf)) > max_message for ws in (self.client_ws, self.server_ws)):
+        # Empty fragments weigh nothing and would still pile up.
+        if any(
+            len(ws.frame_buf) > _MAX_FRAGMENTS or sum(map(len, ws.frame_buf)) > max_message
+            for ws in (self.client_ws, self.server_ws)
+        ):
             yield from _end(self, _TOO_BIG, "message too large")
 
     websocket.WebsocketLayer.relay_messages = relay_messages  # type: ignore[method-assign]

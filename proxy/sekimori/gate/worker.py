@@ -49,7 +49,7 @@ from sekimori.gate.tls import SekimoriTlsConfig, upstream_trust
 from sekimori.ledger.spool import SpoolSettings, SpoolWriter
 from sekimori.vault.fingerprint import Fingerprinter
 from sekimori.vault.keys import KeyRing
-from sekimori.vault.passwords import verify_password
+from sekimori.vault.passwords import NOBODY, verify_password
 from sekimori.vault.sealing import SegmentSealer
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ _CLOCK_STEP_US = 5_000_000
 _HUNG_SECONDS = 20.0
 _READY_FD = "SEKIMORI_READY_FD"
 _PASSWORD_THREADS = 2
+_MAX_MESSAGE = 16 * 1024 * 1024
 _READING_THREADS = 2
 
 
@@ -118,7 +119,7 @@ class Worker:
         """Start, serve, drain; returns 0 after an orderly stop."""
         settings = self._settings
         listener = socket.socket(fileno=settings.listen_fd)
-        patches.apply(listener=listener, max_message=settings.max_upload)
+        patches.apply(listener=listener, max_message=min(settings.max_upload, _MAX_MESSAGE))
         keys = KeyRing.load_gate(Path(settings.gate_keys).parent)
         spool = SpoolWriter(
             self._data / "spool",
@@ -171,6 +172,7 @@ class Worker:
             key=key,
             monotonic=time.monotonic,
             pool=passwords,
+            nobody=NOBODY,
         )
         master = self._master(judge, authenticator)
         await view.refresh()
@@ -184,7 +186,9 @@ class Worker:
             authenticator,
             public_peer=self._guard.admits_peer,
             abort=master.abort_server,
+            parent=_parent(self._settings.upstream_proxy),
         )
+        self._tunnels = guard.tunnels
         capture = CaptureAnswer(self._desk, guard.tunnels)
         turns = WebSocketTurns(
             self._desk,
@@ -215,7 +219,12 @@ class Worker:
         loop.add_signal_handler(signal.SIGINT, self._stopping.set)
         loop.add_reader(self._settings.lifeline_fd, self._lifeline_ended)
         threading.Thread(target=self._watch_loop, name="watchdog", daemon=True).start()
-        boundary = Boundary(self._desk, close=master.close_client, close_websocket=master.close_websocket)
+        boundary = Boundary(
+            self._desk,
+            close=master.close_client,
+            close_websocket=master.close_websocket,
+            tunnels=self._tunnels,
+        )
         tasks = [
             loop.create_task(view.follow()),
             loop.create_task(boundary.watch()),

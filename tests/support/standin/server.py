@@ -45,6 +45,7 @@ class Standin:
     http2: bool = True
     port: int = 0
     _server: asyncio.Server | None = None
+    _context: ssl.SSLContext | None = None
     _busy: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> int:
@@ -54,9 +55,8 @@ class Standin:
             context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
             context.load_cert_chain(self.certificate)
             context.set_alpn_protocols(["h2", "http/1.1"] if self.http2 else ["http/1.1"])
-        self._server = await asyncio.start_server(
-            self._serve, host, port, ssl=context, limit=_LIMIT, backlog=1024
-        )
+        self._context = context
+        self._server = await asyncio.start_server(self._accept, host, port, limit=_LIMIT, backlog=1024)
         self.port = self._server.sockets[0].getsockname()[1]
         return self.port
 
@@ -68,12 +68,15 @@ class Standin:
             task.cancel()
         await asyncio.gather(*self._busy, return_exceptions=True)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # Counted before any handshake: a bare connection is contact, too.
         self.accepted += 1
         task = asyncio.current_task()
         assert task is not None
         self._busy.add(task)
         try:
+            if self._context is not None:
+                await writer.start_tls(self._context)
             tls = writer.get_extra_info("ssl_object")
             if tls is not None and tls.selected_alpn_protocol() == "h2":
                 await _Http2(self, reader, writer).run()
