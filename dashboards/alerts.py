@@ -277,7 +277,7 @@ ALERTS = (
     ),
     Alert(
         "SekimoriPasswordGuessing",
-        _increase('sekimori_authentications_total{result="refused"}', "", "5m"),
+        _increase('sekimori_authentications_total{result=~"wrong|refused"}', "", "5m"),
         "> 50",
         "0m",
         "warning",
