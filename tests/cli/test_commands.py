@@ -44,14 +44,19 @@ def spooled(places, *entries):
 
 def archived(places, *entries):
     """Bring entries into the database."""
-    from sekimori.cli.opened import cipher, store
+    from sekimori.cli.opened import cipher, store, tokens
     from sekimori.store.archivist import Archivist
 
     spooled(places, *entries)
     opener = SegmentOpener(KeyRing.load_archive(places.keys).archivist_private)
     with store(places) as engine:
         Archivist(
-            places.spool, opener=opener, engine=engine, cipher=cipher(places), clock=lambda: NOW
+            places.spool,
+            opener=opener,
+            engine=engine,
+            cipher=cipher(places),
+            tokens=tokens(places),
+            clock=lambda: NOW,
         ).run_once()
 
 
@@ -358,7 +363,7 @@ def test_verify_says_intact_or_names_each_fault(run, places):
     assert (intact.code, intact.lines[0]["ok"], intact.lines[0]["faults"]) == (0, True, [])
     assert {"entry", "content", "record"} <= set(intact.lines[0]["covers"])
     with sqlite3.connect(places.database) as database:
-        database.execute("UPDATE record SET user_name = 'sato'")
+        database.execute("UPDATE record SET decision = 'deny'")
     database.close()
     altered = run("verify")
     assert (altered.code, "altered: record" in altered.out) == (1, True)

@@ -70,9 +70,8 @@ def test_the_first_setup_is_used_once_however_many_try(places, engine):
 
 def test_a_reference_tells_its_reason_and_nothing_of_what_passed(engine):
     columns = {
-        "lane": "w0-1", "n": 1, "time_us": 5, "mode": "http", "user_name": "yamada", "service": "", "provider": "",
-        "model": "", "host": "chatgpt.com", "operation": "generate", "klass": 1, "policy": "", "grant_id": "",
-        "session": "", "parse": "parsed", "prompt_bytes": 0, "state": "blocked",
+        "lane": "w0-1", "n": 1, "time_us": 5, "mode": "http", "operation": "generate", "klass": 1, "policy": "",
+        "parse": "parsed", "prompt_bytes": 0, "state": "blocked",
     }  # fmt: skip
     with engine.begin() as connection:
         connection.execute(

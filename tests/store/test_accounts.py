@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 
 import pytest
 
@@ -128,10 +127,7 @@ def test_files_are_applied_all_or_none(house):
 def test_a_policy_file_edited_in_the_database_is_not_used(house):
     with session(house.engine) as opened:
         PolicyRepo(opened).apply("a.yaml", "one", by="root", now_us=1)
-    database = sqlite3.connect(house.database)
-    with database:
-        database.execute("UPDATE policy_document SET text='two'")
-    database.close()
+    house.edit("UPDATE policy_document SET text='two'")
     with session(house.engine) as opened, pytest.raises(IntegrityError, match="not what was applied"):
         PolicyRepo(opened).current()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Table, select
+from sqlalchemy import Table, insert, select, update
 
 from sekimori.ledger.lanes import START, lanes, mark_shipped, read_shipped
 from sekimori.ledger.record import Outcome, Part
@@ -46,7 +45,8 @@ def test_an_exchange_becomes_two_entries_two_contents_and_one_record(house):
     assert [(row["n"], row["part"]) for row in rows(house, CONTENT)] == [(1, "request"), (2, "response")]
     found = record(house, "r1")
     assert (found["state"], found["status"], found["outcome_n"]) == ("complete", 200, 2)
-    assert (found["model"], found["model_answered"]) == ("gpt-x", "gpt-x-2026")
+    shown = house.log().show("r1")
+    assert (shown["model"], shown["model_answered"]) == ("gpt-x", "gpt-x-2026")
     assert (found["answer_parse"], found["input_tokens"], found["output_tokens"]) == ("parsed", 12, 7)
     assert house.verify().ok
 
@@ -60,7 +60,7 @@ def test_an_outcome_in_a_later_round_finishes_its_record(house):
     worker.write(answered("r1"))
     house.archivist.run_once()
     assert record(house, "r1")["state"] == "complete"
-    assert record(house, "r1")["model_answered"] == "gpt-x-2026"
+    assert house.log().show("r1")["model_answered"] == "gpt-x-2026"
     assert house.verify().ok
 
 
@@ -173,10 +173,9 @@ def test_an_entry_that_differs_from_what_is_stored_stops_its_lane_with_an_alarm(
     worker = house.worker("w1")
     worker.write(asked("r1"))
     house.archivist.run_once()
-    with sqlite3.connect(house.database) as database:
+    with house.outsider() as outsider:
         other = house.cipher.seal(b"\x81", place("entry", "w1", 1, "r1"))
-        database.execute("UPDATE entry SET sealed = ?", [other])
-    database.close()
+        outsider.execute(update(ENTRY).values(sealed=other))
     house.archivist._lanes.followed["w1"].position = START
     progress = house.archivist.run_once()
     assert len(progress.alarms) == 1
@@ -189,10 +188,18 @@ def test_rows_that_no_lane_wrote_stop_the_lane_that_needs_their_place(house):
     worker = house.worker("w1")
     worker.write(asked("r1"))
     house.archivist.run_once()
-    with sqlite3.connect(house.database) as database:
-        database.execute("INSERT INTO entry VALUES ('w1', 2, 'x', 'intent', 1, x'00')")
-    database.close()
-    worker.write(answered("r1"))
+    outcome = answered("r1")
+    with house.outsider() as outsider:
+        row = {
+            "lane": "w1",
+            "n": 2,
+            "rid": "x",
+            "kind": "intent",
+            "time_us": outcome.time_us,
+            "sealed": b"\0",
+        }
+        outsider.execute(insert(ENTRY), [row])
+    worker.write(outcome)
     (alarm,) = house.archivist.run_once().alarms
     assert "never wrote" in alarm
 
@@ -202,10 +209,7 @@ def test_an_older_copy_of_the_database_is_not_written_to(house):
     worker.write(asked("r1"))
     house.archivist.run_once()
     assert read_shipped(house.spool / "w1").at().n == 1
-    with sqlite3.connect(house.database) as database:
-        for table in ("content", "entry", "record", "lane", "lane_list"):
-            database.execute(f"DELETE FROM {table}")
-    database.close()
+    house.edit(*(f"DELETE FROM {table}" for table in ("content", "entry", "record", "lane", "lane_list")))
     (alarm,) = house.new_archivist().run_once().alarms
     assert "older copy" in alarm
     assert ("lane", "w1", "missing") in house.faults()
@@ -291,23 +295,24 @@ def test_many_entries_are_stored_in_several_commits(house, monkeypatch):
 def test_a_locked_database_is_waited_for(house):
     worker = house.worker("w1")
     worker.write(asked("r1"))
-    other = sqlite3.connect(house.database, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
     impatient = open_store(house.database, busy_ms=10)
     house.engine.dispose()
     house.engine = impatient
     follower = house.new_archivist()
     stop = threading.Event()
     thread = threading.Thread(target=follower.run_forever, args=(stop,))
-    thread.start()
     try:
-        _wait_for(lambda: house.notes.busy_rounds)
-        other.execute("COMMIT")
+        with house.outsider() as outsider:
+            if outsider.dialect.name == "postgresql":
+                outsider.exec_driver_sql("LOCK TABLE entry")
+            else:
+                outsider.exec_driver_sql("BEGIN IMMEDIATE")
+            thread.start()
+            _wait_for(lambda: house.notes.busy_rounds)
         _wait_for(lambda: house.notes.entries == 1)
     finally:
         stop.set()
         thread.join(5)
-        other.close()
     assert house.verify().ok
 
 
@@ -315,7 +320,7 @@ _ARCHIVIST = """
 import sys, threading
 from pathlib import Path
 from support.evidence import Installation
-house = Installation(Path(sys.argv[1]), keys=bytes.fromhex(sys.argv[2]))
+house = Installation(Path(sys.argv[1]), keys=bytes.fromhex(sys.argv[2]), database=sys.argv[3])
 print("ready", flush=True)
 house.archivist.run_forever(threading.Event())
 """
@@ -333,6 +338,7 @@ def test_an_archivist_killed_again_and_again_stores_everything_once(house, monke
     chance = random.Random(7)
     for _ in range(6):
         command = [sys.executable, "-c", _ARCHIVIST, str(house.folder), house.keys.hex()]
+        command.append(str(house.database))
         with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
             process.stdout.readline()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 import pytest
 from sqlalchemy import select
 
@@ -132,7 +130,7 @@ def test_a_reading_is_on_record_before_content_is_returned(house, log, monkeypat
     assert shown["details"] == ["苦情の調査"]
     with reading(house.engine) as connection:
         (row,) = connection.execute(select(READING)).all()
-    assert (row.subject_rid, row.reader) == ("r1", "tanaka")
+    assert (row.rid, row.subject_rid) == (shown["id"], "r1")
     assert house.faults() == {("policy_version", "abc", "missing")}
 
 
@@ -158,10 +156,7 @@ def test_what_no_reader_understands_is_shown_as_it_came(house):
 
 
 def test_one_altered_entry_does_not_hide_the_others(house, log):
-    database = sqlite3.connect(house.database)
-    with database:
-        database.execute("UPDATE entry SET sealed = x'00' WHERE n = 3")
-    database.close()
+    house.edit("UPDATE entry SET sealed = (SELECT sealed FROM lane LIMIT 1) WHERE n = 3")
     shown = log.list(Query())
     assert [(entry["id"], entry["state"]) for entry in shown][1] == ("r2", "altered")
     assert len(shown) == 3

@@ -122,7 +122,7 @@ def test_nothing_is_written_while_nothing_changes_and_the_issue_is_fresh(publish
 )
 def test_the_same_policy_is_issued_anew(house, publisher, published, step_us):
     first = publisher.publish()
-    house.clock.at_us += step_us
+    house.ticks.at_us += step_us
     again = publisher.publish()
     assert again.policy == first.policy
     assert again.issued_us == pytest.approx(first.issued_us + step_us, abs=10)
@@ -132,7 +132,7 @@ def test_a_policy_that_does_not_compile_never_replaces_a_good_one_nor_renews_it(
     apply(house, "services.yaml", SERVICES)
     good = publisher.publish()
     apply(house, "services.yaml", "services: [{id: broken}]")
-    house.clock.at_us += ISSUE_EVERY_US
+    house.ticks.at_us += ISSUE_EVERY_US
     with pytest.raises(PolicyFileError):
         publisher.publish()
     assert read_current(published) == good

@@ -1,16 +1,18 @@
-"""A small installation around a real database file and real spool lanes, and exchanges to fill them."""
+"""A small installation around a real database and real spool lanes, and exchanges to fill them."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from sqlalchemy import Connection, NullPool, create_engine
 
 from sekimori.ledger.files import LocalFiles
 from sekimori.ledger.lane import LaneWriter
@@ -18,6 +20,7 @@ from sekimori.ledger.record import Body, Entry, Intent, Outcome, encode
 from sekimori.store.archivist import Archivist
 from sekimori.store.engine import open_store
 from sekimori.store.log import LogReader
+from sekimori.store.tokens import Tokens
 from sekimori.store.verify import Report, markers, verify
 from sekimori.vault.content import ContentCipher
 from sekimori.vault.sealing import SegmentOpener, SegmentSealer
@@ -136,19 +139,29 @@ def refused(rid: str, **changes: Any) -> Intent:
 
 
 class Installation:
-    """Spool, database and keys of one machine, in a folder."""
+    """Spool, database and keys of one machine, in a folder; the database may be a PostgreSQL elsewhere."""
 
-    def __init__(self, folder: Path, *, keys: bytes | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        keys: bytes | None = None,
+        database: Path | str = "",
+        node: str = "1",
+        clock: Callable[[], int] | None = None,
+    ) -> None:
         self.keys = keys or os.urandom(64)
-        private = X25519PrivateKey.from_private_bytes(self.keys[:32])
-        self.public = private.public_key().public_bytes_raw()
-        self.opener = SegmentOpener(private.private_bytes_raw())
+        self.public = public_of(self.keys)
+        self.opener = SegmentOpener(self.keys[:32])
         self.folder = folder
         self.spool = folder / "spool"
-        self.database = folder / "sekimori.db"
+        self.database = database or folder / "sekimori.db"
+        self.node = node
         self.engine = open_store(self.database)
         self.cipher = ContentCipher(self.keys[32:])
-        self.clock = Ticks()
+        self.tokens = Tokens.under(self.keys[32:])
+        self.ticks = Ticks()
+        self.clock = clock or self.ticks
         self.notes = Notes()
         self.archivist = self.new_archivist()
         self._ids = iter(range(1, 1_000_000))
@@ -160,23 +173,44 @@ class Installation:
             opener=self.opener,
             engine=self.engine,
             cipher=self.cipher,
+            tokens=self.tokens,
             clock=self.clock,
             watch=self.notes,
+            node=self.node,
         )
+
+    @contextmanager
+    def outsider(self) -> Iterator[Connection]:
+        """Give the connection of somebody who has the database and none of the keys."""
+        url = f"sqlite:///{self.database}" if isinstance(self.database, Path) else _driven(self.database)
+        engine = create_engine(url, poolclass=NullPool)
+        with engine.begin() as connection:
+            yield connection
+
+    def edit(self, *statements: str) -> None:
+        """Change the database behind the store's back."""
+        with self.outsider() as connection:
+            for statement in statements:
+                changed = connection.exec_driver_sql(statement).rowcount
+                assert changed != 0, f"{statement} changed nothing"
 
     def worker(self, lane: str, *, segment_bytes: int = 1 << 20) -> Worker:
         """Start a worker's lane."""
-        return Worker(self, lane, segment_bytes)
+        return Worker(self.spool, self.public, lane, segment_bytes)
 
     def log(self) -> LogReader:
         """Return a reader of the log."""
         return LogReader(
-            self.engine, self.cipher, clock=self.clock, new_id=lambda: f"reading-{next(self._ids)}"
+            self.engine,
+            self.cipher,
+            tokens=self.tokens,
+            clock=self.clock,
+            new_id=lambda: f"reading-{next(self._ids)}",
         )
 
     def verify(self) -> Report:
         """Check everything, with the markers that the spool still has."""
-        return verify(self.engine, self.cipher, shipped=markers(self.spool))
+        return verify(self.engine, self.cipher, tokens=self.tokens, shipped=markers(self.spool))
 
     def faults(self) -> set[tuple[str, str, str]]:
         """Return what ``verify`` names, without the details."""
@@ -193,14 +227,21 @@ class Installation:
         self.engine.dispose()
 
 
+def public_of(keys: bytes) -> bytes:
+    """Return what a worker holds of an installation's keys."""
+    return X25519PrivateKey.from_private_bytes(keys[:32]).public_key().public_bytes_raw()
+
+
+def _driven(url: str) -> str:
+    return url.replace("postgresql:", "postgresql+psycopg:", 1)
+
+
 class Worker:
     """One lane, written as a gate worker writes it."""
 
-    def __init__(self, house: Installation, lane: str, segment_bytes: int) -> None:
-        sealer = SegmentSealer(house.public)
-        self._writer = LaneWriter(
-            house.spool, lane, sealer=sealer, segment_bytes=segment_bytes, files=LocalFiles()
-        )
+    def __init__(self, spool: Path, public: bytes, lane: str, segment_bytes: int = 1 << 20) -> None:
+        sealer = SegmentSealer(public)
+        self._writer = LaneWriter(spool, lane, sealer=sealer, segment_bytes=segment_bytes, files=LocalFiles())
 
     def write(self, *entries: Entry) -> None:
         """Make the entries durable in one commit."""

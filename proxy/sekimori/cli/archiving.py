@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 import os
 
+from sqlalchemy import exc as sql
+
 from sekimori import metrics
 from sekimori.cli.ending import announce, ends_with
-from sekimori.cli.opened import now_us, store
+from sekimori.cli.opened import node, now_us, store
 from sekimori.cli.orders import Orders
 from sekimori.store.archivist import Archivist
+from sekimori.store.tokens import Tokens
 from sekimori.vault.content import ContentCipher
 from sekimori.vault.keys import KeyRing
 from sekimori.vault.sealing import SegmentOpener
@@ -60,11 +63,19 @@ def run(orders: Orders) -> int:
             opener=SegmentOpener(keys.archivist_private),
             engine=engine,
             cipher=ContentCipher(keys.data_key),
+            tokens=Tokens.under(keys.data_key),
             clock=now_us,
             watch=Counted(),
+            node=node(places),
         )
         announce()
         archivist.run_forever(stop)
-        last = archivist.run_once()
-        logger.info("stopped after %d last entries", last.entries)
+        try:
+            last = archivist.run_once()
+        except sql.OperationalError as fault:
+            logger.warning(
+                "stopped while the database took nothing; the spool keeps the rest: %s", fault.orig
+            )
+        else:
+            logger.info("stopped after %d last entries", last.entries)
     return 0

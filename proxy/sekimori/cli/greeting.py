@@ -15,7 +15,10 @@ _WIDTH = 15
 
 @dataclass(frozen=True, slots=True)
 class Administrator:
-    """The first account. Secrets are here only where a terminal shows them once; ``link_file`` otherwise."""
+    """The first account. Secrets are here only where a terminal shows them once; ``link_file`` otherwise.
+
+    With neither, the account was there before: a database that several machines share has one.
+    """
 
     name: str
     password: str = ""
@@ -78,6 +81,8 @@ def _account(administrator: Administrator) -> list[str]:
     if administrator.link_file is not None:
         where = f"{administrator.name}; its single-use set-up link is in {administrator.link_file}"
         return [_row("Administrator", where)]
+    if not administrator.password:
+        return [_row("Administrator", f"{administrator.name}, whose account this database has already")]
     return [
         _row("Administrator", administrator.name),
         _row("  password", f"{administrator.password}  (shown this once)"),

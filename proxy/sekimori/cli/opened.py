@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import time
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from sqlmodel import Session
 
     from sekimori.store.log import LogReader
+    from sekimori.store.tokens import Tokens
     from sekimori.vault.content import ContentCipher
 
 
@@ -59,11 +61,34 @@ def cipher(places: Places) -> ContentCipher:
     return ContentCipher(KeyRing.load_archive(places.keys).data_key)
 
 
+def tokens(places: Places) -> Tokens:
+    """Take the key that finds records by user or service."""
+    from sekimori.store.tokens import Tokens
+    from sekimori.vault.keys import KeyRing
+
+    return Tokens.under(KeyRing.load_archive(places.keys).data_key)
+
+
+def node(places: Places) -> str:
+    """Name this machine among those that share a database; drawn once, kept in the data folder."""
+    if not places.url:
+        return "1"
+    try:
+        return places.node.read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        name = secrets.token_hex(4)
+    with os.fdopen(os.open(places.node, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(f"{name}\n")
+        file.flush()
+        os.fsync(file.fileno())
+    return name
+
+
 @contextmanager
 def log_reader(places: Places) -> Iterator[LogReader]:
     """Open the log."""
     from sekimori.store.log import LogReader
 
-    key = cipher(places)
+    key, search = cipher(places), tokens(places)
     with store(places) as engine:
-        yield LogReader(engine, key, clock=now_us, new_id=new_id)
+        yield LogReader(engine, key, tokens=search, clock=now_us, new_id=new_id)

@@ -28,8 +28,8 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def places(self) -> Places:
-        """The folders of the installation."""
-        return Places(Path(self.data), Path(self.keys))
+        """The folders of the installation, and its database where that lies elsewhere."""
+        return Places(Path(self.data), Path(self.keys), self.settings.storage.url)
 
     @property
     def settings(self) -> Config:

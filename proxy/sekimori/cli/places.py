@@ -47,6 +47,11 @@ class Places:
         return self.data / "-".join(("metrics", *roles))
 
     @property
+    def node(self) -> Path:
+        """What this machine is called among those that share a database."""
+        return self.data / "node"
+
+    @property
     def store(self) -> Path | str:
         """The configured database, or the embedded one."""
         return self.url or self.database

@@ -4,6 +4,9 @@ The database decides how far a lane has come: entries, index and position commit
 spool's marker follows and only tells how much waits. A dead worker's open exchanges get an outcome
 ``unknown-crash``, in a lane of the archivist's own. A lane that is not what it must be is left alone
 with an alarm: it fills, and in the end closes the gate, rather than being skipped.
+
+Archivists of many nodes share one PostgreSQL. Each ships its own spool and has a lane of its own for what
+it says itself; killed at any instant and started again, it goes on after its last commit.
 """
 
 from __future__ import annotations
@@ -28,9 +31,12 @@ from sekimori.ledger.walk import Item
 from sekimori.store.engine import reading, writing
 from sekimori.store.ingest import Ingest
 from sekimori.store.lanes import ARCHIVIST, LaneRepo
+from sekimori.store.postgres import Parts
 from sekimori.store.readings import read_answer
 from sekimori.store.rows import Cipher
 from sekimori.store.tables import OPEN, RECORD
+from sekimori.store.tokens import Tokens
+from sekimori.store.upkeep import Upkeep
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +44,9 @@ BATCH_ENTRIES = 512
 BATCH_BYTES = 8 * 1024 * 1024
 _POLL = 0.2
 _BUSY = 0.5
+_BUSY_FAULTS = (sql.OperationalError, sql.InternalError, sql.IntegrityError)
+"""What a later round may not meet again. PostgreSQL answers ``InternalError`` where the server has become a
+read-only standby, and ``IntegrityError`` comes this far only where a month's part was taken away."""
 _MARK_EVERY_US = 500_000
 """Marking costs two syncs of its own, and nothing but the writers' gauge hangs on it."""
 
@@ -126,7 +135,7 @@ class _Lanes:
 
 
 class Archivist:
-    """Follows every lane of a spool folder; there is one for each database."""
+    """Follows every lane of one spool folder; ``node`` names it among those that share a database."""
 
     def __init__(
         self,
@@ -135,15 +144,22 @@ class Archivist:
         opener: Opener,
         engine: Engine,
         cipher: Cipher,
+        tokens: Tokens,
         clock: Callable[[], int],
         watch: Watch | None = None,
+        node: str = "1",
     ) -> None:
         self._spool_dir = spool_dir
         self._opener = opener
         self._engine = engine
         self._cipher = cipher
+        self._tokens = tokens
         self._clock = clock
         self._watch = watch or Silence()
+        self._node = node
+        self._own = f"{ARCHIVIST}-{node}"
+        self._parts = Parts(engine)
+        self._upkeep = Upkeep(engine, cipher, tokens)
         self._lanes = _Lanes()
 
     def run_forever(self, stop: threading.Event) -> None:
@@ -151,18 +167,21 @@ class Archivist:
         while not stop.is_set():
             try:
                 progress = self.run_once()
-            except (sql.OperationalError, OSError) as fault:
-                # Locked, or a full disk: nothing was taken out of the spool, so nothing is lost.
-                self._watch.busy(str(fault.orig if isinstance(fault, sql.OperationalError) else fault))
+                worked = self._upkeep.step()
+            except (*_BUSY_FAULTS, OSError) as fault:
+                # Locked, gone, or a full disk: nothing was taken out of the spool, so nothing is lost.
+                self._watch.busy(str(fault.orig if isinstance(fault, sql.DBAPIError) else fault))
+                self._parts.forget()
                 stop.wait(_BUSY)
                 continue
             # The wait lets entries gather: a commit costs the same for one as for hundreds.
-            if progress.entries < BATCH_ENTRIES:
+            if progress.entries < BATCH_ENTRIES and not worked:
                 stop.wait(_POLL)
 
     def run_once(self) -> Progress:
         """Store everything that stands in the spool now."""
         progress = Progress()
+        self._parts.ready_ahead(self._clock())
         for folder in lanes(self._spool_dir):
             if folder.name in self._lanes.refused:
                 continue
@@ -190,8 +209,13 @@ class Archivist:
 
     def _take_up(self, folder: Path) -> _Lane:
         with reading(self._engine) as connection:
-            state = LaneRepo(connection, self._cipher).state(folder.name)
+            state = LaneRepo(connection, self._cipher).state(folder.name, lock=False)
         shipped = read_shipped(folder).at()
+        if state and state.node not in ("", self._node):
+            raise IntegrityError(
+                f"It belongs to node {state.node} in the database, this is node {self._node}.",
+                hint="Two machines share a spool or a name; find out which of them wrote this lane.",
+            )
         stored = state.last_n if state else 0
         if shipped.n > stored:
             raise IntegrityError(
@@ -205,18 +229,29 @@ class Archivist:
 
     def _store(self, lane: _Lane, batch: list[Item]) -> None:
         name, position = lane.folder.name, batch[-1].position
+        self._parts.ready(item.entry.time_us for item in batch)
         with writing(self._engine) as connection:
             repo = LaneRepo(connection, self._cipher)
             state = self._ingest(connection).batch(
-                name, repo.open(name, self._clock()), [(item.n, item.entry) for item in batch]
+                name,
+                repo.open(name, self._clock(), node=self._node),
+                [(item.n, item.entry) for item in batch],
             )
-            repo.save(name, msgspec.structs.replace(state, position=str(position)))
+            if position.n >= state.last_n:  # behind it, all of the batch was there already
+                state = msgspec.structs.replace(state, position=str(position))
+            repo.save(name, state)
         lane.position = position
         self._watch.archived(len(batch), sum(len(item.entry.body.stored) for item in batch))
         self._mark(lane)
 
     def _ingest(self, connection: Connection) -> Ingest:
-        return Ingest(connection, self._cipher, read_answer=read_answer, alarm=self._watch.alarm)
+        return Ingest(
+            connection,
+            self._cipher,
+            tokens=self._tokens,
+            read_answer=read_answer,
+            alarm=self._watch.alarm,
+        )
 
     def _mark(self, lane: _Lane) -> None:
         now_us = self._clock()
@@ -229,13 +264,15 @@ class Archivist:
     def _finish(self, lane: _Lane, end: LaneEnd) -> Progress:
         """Close a lane whose writer is gone: give up what it left open, report what it tore."""
         name = lane.folder.name
+        now_us = self._clock()
+        self._parts.ready([now_us])
         with writing(self._engine) as connection:
             repo = LaneRepo(connection, self._cipher)
-            state = repo.open(name, self._clock())
+            state = repo.open(name, now_us, node=self._node)
             crashed = 0
             if state.closed_us is None:
-                crashed = self._give_up(connection, repo, name)
-                closed = msgspec.structs.replace(state, closed_us=self._clock(), torn_bytes=end.torn_bytes)
+                crashed = self._give_up(connection, repo, name, now_us)
+                closed = msgspec.structs.replace(state, closed_us=now_us, torn_bytes=end.torn_bytes)
                 repo.save(name, closed)
         if crashed:
             self._watch.crashed(crashed)
@@ -246,19 +283,18 @@ class Archivist:
         del self._lanes.followed[name]
         return Progress(finished=1, crashed=crashed, torn_bytes=end.torn_bytes)
 
-    def _give_up(self, connection: Connection, repo: LaneRepo, name: str) -> int:
+    def _give_up(self, connection: Connection, repo: LaneRepo, name: str, now_us: int) -> int:
         """Write an outcome for every exchange that the lane left open."""
         query = select(RECORD.c.rid).where(RECORD.c.lane == name, RECORD.c.state == OPEN)
         rids = connection.execute(query.order_by(RECORD.c.n)).scalars().all()
         if not rids:
             return 0
-        now_us = self._clock()
-        own = repo.open(ARCHIVIST, now_us)
+        own = repo.open(self._own, now_us, node=self._node)
         outcomes = [
             (n, Outcome(rid=rid, time_us=now_us, state="unknown-crash"))
             for n, rid in enumerate(rids, start=own.last_n + 1)
         ]
-        repo.save(ARCHIVIST, self._ingest(connection).batch(ARCHIVIST, own, outcomes))
+        repo.save(self._own, self._ingest(connection).batch(self._own, own, outcomes))
         return len(rids)
 
 

@@ -1,7 +1,8 @@
-"""Open the database: SQLite beside the spool, or later one PostgreSQL for many nodes.
+"""Open the database: SQLite beside the spool, or one PostgreSQL for many nodes.
 
-The only module that knows which of the two it is. Everything else asks for ``reading`` (one
-consistent view) or ``writing`` (a transaction that holds the write lock from its first statement).
+Everything else asks for ``reading`` (one consistent view) or ``writing`` (a transaction). On SQLite the
+latter holds the write lock from its first statement; on PostgreSQL writers meet at the rows that they
+lock: a lane's, the list of lanes, and for accounts and policy the one row of ``turn``.
 """
 
 from __future__ import annotations
@@ -9,27 +10,37 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, select, text
 from sqlalchemy.exc import DatabaseError
 from sqlmodel import Session
 
-from sekimori.errors import StateError
-from sekimori.store import tables
+from sekimori.errors import IntegrityError, StateError
+from sekimori.store import postgres, tables
 
-REVISION = "0001"
+REVISION = "0002"
 """The newest migration; a test holds it against the scripts, so that opening need not import alembic."""
 
+_OPENING = {
+    "sqlite": "Restore it from a backup, or look whether another program holds it.",
+    "postgresql": "Look whether it runs, and whether [storage] url names a user who may do this.",
+}
+_FILE_URL = "sqlite:///"
+_FOREIGN = {
+    "sqlite": "Move it away, or point --data at an empty folder.",
+    "postgresql": "Name an empty database in [storage] url.",
+}
 _WRITES = "sekimori_writes"
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def open_store(where: Path | str, *, busy_ms: int = 10_000) -> Engine:
     """Open the database at a path or URL, bring its tables up to date and return its engine."""
-    engine = _sqlite(Path(where), busy_ms) if _is_path(where) else create_engine(str(where))
+    path = _path_of(where)
+    engine = postgres.connect(str(where), busy_ms) if path is None else _sqlite(path, busy_ms)
     try:
         if _revision(engine) != REVISION:
             _migrate(engine)
@@ -37,8 +48,8 @@ def open_store(where: Path | str, *, busy_ms: int = 10_000) -> Engine:
     except DatabaseError as fault:
         engine.dispose()
         raise StateError(
-            f"The database {_shown(engine)} cannot be opened: {fault.orig}.",
-            hint="Restore it from a backup, or look whether another program holds it.",
+            f"The database {_shown(engine)} cannot be opened: {_sentence(fault)}.",
+            hint=_OPENING[engine.dialect.name],
         ) from fault
     except StateError:
         engine.dispose()
@@ -49,9 +60,7 @@ def open_store(where: Path | str, *, busy_ms: int = 10_000) -> Engine:
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """Give one consistent view of the whole database, which no writer disturbs."""
-    if engine.dialect.name != "sqlite":
-        engine = engine.execution_options(isolation_level="REPEATABLE READ")
-    with engine.connect() as connection, connection.begin():
+    with _one_view(engine).connect() as connection, connection.begin():
         yield connection
 
 
@@ -65,12 +74,35 @@ def writing(engine: Engine) -> Iterator[Connection]:
 @contextmanager
 def session(engine: Engine, *, writes: bool = True) -> Iterator[Session]:
     """Give a session for the repositories; what they did commits at the end, or not at all."""
-    with Session(engine.execution_options(**{_WRITES: writes})) as opened, opened.begin():
+    engine = engine.execution_options(**{_WRITES: True}) if writes else _one_view(engine)
+    with Session(engine) as opened, opened.begin():
+        if writes:
+            _wait_for_turn(opened.connection())
         yield opened
 
 
-def _is_path(where: Path | str) -> bool:
-    return isinstance(where, Path) or "://" not in where
+def _one_view(engine: Engine) -> Engine:
+    if engine.dialect.name == "sqlite":
+        return engine
+    return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+
+def _wait_for_turn(connection: Connection) -> None:
+    # SQLite's writers wait for one another anyhow. Here, two that change accounts would give both
+    # changes one number, and the publisher would miss the later one.
+    if connection.dialect.name == "sqlite":
+        return
+    if connection.execute(select(tables.TURN.c.id).with_for_update()).first() is None:
+        raise IntegrityError(
+            "The row of the table turn is gone, which orders those who change accounts and policy.",
+            hint="Find out who edited the database, then: INSERT INTO turn VALUES (1).",
+        )
+
+
+def _path_of(where: Path | str) -> Path | None:
+    if isinstance(where, Path) or "://" not in where:
+        return Path(where)
+    return Path(where.removeprefix(_FILE_URL)) if where.startswith(_FILE_URL) else None
 
 
 def _sqlite(path: Path, busy_ms: int) -> Engine:
@@ -100,8 +132,9 @@ def _make_private(path: Path) -> None:
 
 
 def _pragmas(connection: sqlite3.Connection, _: Any) -> None:
-    # FULL: a commit that the archivist reports to the spool must outlive a power cut.
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    # FULL: a commit that the archivist reports to the spool must outlive a power cut. What is deleted is
+    # overwritten: an erasure that left it in free pages would be none.
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
         connection.execute(f"PRAGMA {pragma}").close()
 
 
@@ -125,6 +158,8 @@ def _migrate(engine: Engine) -> None:
     # One write transaction from look to commit: two processes that start together migrate once, and
     # a crash in between leaves the database as it was.
     with writing(engine) as connection:
+        if engine.dialect.name == "postgresql":
+            postgres.lock_for_migration(connection)
         _refuse_foreign(connection)
         config = Config()
         config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
@@ -143,7 +178,7 @@ def _refuse_foreign(connection: Connection) -> None:
     if names and "alembic_version" not in names:
         raise StateError(
             f"The database {_shown(connection.engine)} is half made or belongs to another program.",
-            hint="Move it away, or point --data at an empty folder.",
+            hint=_FOREIGN[connection.dialect.name],
         )
 
 
@@ -157,5 +192,34 @@ def _expect_all_tables(engine: Engine) -> None:
         )
 
 
+def rewrite(engine: Engine) -> None:
+    """Rewrite the database file without what was deleted from it."""
+    if engine.dialect.name == "sqlite":
+        # VACUUM knows no transaction.
+        with closing(engine.raw_connection()) as connection:
+            connection.cursor().execute("VACUUM")
+        return
+    with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+        for name in sorted(tables.METADATA.tables):
+            connection.execute(text(f"VACUUM {name}"))
+
+
+def cut_log(engine: Engine) -> bool:
+    """Empty SQLite's write-ahead log, which repeats old pages; say whether all of it could go."""
+    if engine.dialect.name != "sqlite":
+        return True
+    with closing(engine.raw_connection()) as connection:
+        busy, _, _ = connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not busy
+
+
+def _sentence(fault: DatabaseError) -> str:
+    lines = str(fault.orig).strip().splitlines() or ["no reason was given"]
+    return lines[0].rstrip(".")
+
+
 def _shown(engine: Engine) -> str:
-    return engine.url.database or engine.url.render_as_string(hide_password=True)
+    # The user and the password of a URL stay unsaid.
+    url = engine.url
+    at = f" on {url.host or url.query.get('host')}" if engine.dialect.name == "postgresql" else ""
+    return f"{url.database}{at}"

@@ -1,9 +1,12 @@
 """Lanes: who numbers entries, how far each has come, and the sealed memory of both.
 
 A lane has one writer. Workers number their own in the spool; what the store itself has to say
-(``unknown-crash`` outcomes, readings) goes into lanes that are numbered here, under the write lock.
+(``unknown-crash`` outcomes, readings) goes into lanes that are numbered here, under the lane's lock.
 The figures of a lane are sealed beside the readable ones, and so is the list of all lanes: a cut tail
 and a removed lane show. The caller owns the transaction.
+
+Whoever changes several locks a spool's lane first, then its own, then the list: so that archivists on
+many nodes wait for one another and never in a ring. A lane belongs to the node that opened it.
 """
 
 from __future__ import annotations
@@ -11,13 +14,15 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, exists, insert, select, update
 
 from sekimori.errors import IntegrityError
+from sekimori.store.bulk import insert_absent
 from sekimori.store.rows import Cipher, decoded, place
 from sekimori.store.tables import LANE, LANE_LIST
 
-ARCHIVIST = "archivist-1"
+ARCHIVIST = "archivist"
+"""Begins the name of the lane that each node's archivist has; its node ends it."""
 READINGS = "readings-1"
 
 
@@ -25,6 +30,7 @@ class LaneState(msgspec.Struct, frozen=True, kw_only=True):
     """How far a lane has come: numbers 1 to ``last_n`` are stored, nothing else is.
 
     ``position`` is where reading its spool goes on; empty at its start, and for the store's own lanes.
+    ``node`` is who ships it; empty for lanes from before there were several, and for those of no node.
     """
 
     last_n: int = 0
@@ -32,6 +38,7 @@ class LaneState(msgspec.Struct, frozen=True, kw_only=True):
     closed_us: int | None = None
     torn_bytes: int = 0
     position: str = ""
+    node: str = ""
 
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -66,29 +73,33 @@ class LaneRepo:
 
     def names(self) -> list[str]:
         """Return every lane that was ever opened, from the sealed list."""
-        sealed = self._connection.execute(select(LANE_LIST.c.sealed)).scalar()
+        # In one statement, and so in one view: another may be opening the first of all lanes.
+        listed = select(LANE_LIST.c.sealed).scalar_subquery()
+        sealed, any_lane = self._connection.execute(select(listed, exists(select(LANE.c.name)))).one()
         if sealed is not None:
             return open_list(self._cipher, sealed)
-        if self._connection.execute(select(LANE.c.name).limit(1)).scalar() is not None:
+        if any_lane:
             raise IntegrityError("The list of lanes is gone, although there are lanes.")
         return []
 
-    def state(self, name: str) -> LaneState | None:
-        """Return how far a lane has come, None for one that was never opened."""
+    def state(self, name: str, *, lock: bool = True) -> LaneState | None:
+        """Return how far a lane has come, None for one that was never opened; hold it unless told not to."""
+        query = select(LANE).where(LANE.c.name == name)
         # FOR UPDATE matters to PostgreSQL; SQLite's write lock is held already.
-        query = select(LANE).where(LANE.c.name == name).with_for_update()
-        row = self._connection.execute(query).first()
+        row = self._connection.execute(query.with_for_update() if lock else query).first()
         return None if row is None else open_state(self._cipher, name, row)
 
-    def open(self, name: str, now_us: int) -> LaneState:
+    def open(self, name: str, now_us: int, *, node: str = "") -> LaneState:
         """Return the lane's state; a lane that is new enters the sealed list first."""
         if (state := self.state(name)) is not None:
-            return state
-        names = self.names()
+            return _owned(name, state, node)
+        names = self._hold_list()
+        if (state := self.state(name)) is not None:
+            return _owned(name, state, node)  # another opened it while we waited for the list
         if name in names:
             raise IntegrityError(f"Lane {name} is gone, although the list of lanes names it.")
-        state = LaneState(opened_us=now_us)
-        self._write_list([*names, name], first=not names)
+        state = LaneState(opened_us=now_us, node=node)
+        self._connection.execute(update(LANE_LIST).values(sealed=self._sealed_list([*names, name])))
         self._connection.execute(insert(LANE), [{"name": name, **self._columns(name, state)}])
         return state
 
@@ -101,9 +112,22 @@ class LaneRepo:
         sealed = self._cipher.seal(_ENCODER.encode(state), _place(name))
         return {**msgspec.structs.asdict(state), "sealed": sealed}
 
-    def _write_list(self, names: list[str], *, first: bool) -> None:
-        sealed = self._cipher.seal(_ENCODER.encode(sorted(names)), _LIST_PLACE)
-        if first:
-            self._connection.execute(insert(LANE_LIST), [{"id": 1, "sealed": sealed}])
-        else:
-            self._connection.execute(update(LANE_LIST).values(sealed=sealed))
+    def _hold_list(self) -> list[str]:
+        """Return the list and hold it; where there is none yet, whoever comes first makes it."""
+        if not self.names():
+            insert_absent(self._connection, LANE_LIST, [{"id": 1, "sealed": self._sealed_list([])}])
+        query = select(LANE_LIST.c.sealed).with_for_update()
+        return open_list(self._cipher, self._connection.execute(query).scalar_one())
+
+    def _sealed_list(self, names: list[str]) -> bytes:
+        return self._cipher.seal(_ENCODER.encode(sorted(names)), _LIST_PLACE)
+
+
+def _owned(name: str, state: LaneState, node: str) -> LaneState:
+    """Return the state for the node that ships it; refuse another's."""
+    if state.node not in ("", node):
+        raise IntegrityError(
+            f"Lane {name} belongs to node {state.node}, this is node {node}.",
+            hint="Two machines share a spool or a name; find out which of them wrote this lane.",
+        )
+    return msgspec.structs.replace(state, node=node) if node else state

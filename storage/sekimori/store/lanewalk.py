@@ -31,8 +31,10 @@ from sekimori.store.rows import (
     open_entry,
     part_of,
     reading_row,
+    search_rows,
 )
-from sekimori.store.tables import CONTENT, ENTRY, READING, RECORD
+from sekimori.store.tables import CONTENT, ENTRY, READING, RECORD, SEARCH
+from sekimori.store.tokens import Tokens
 
 What = Literal["altered", "missing", "extra"]
 _AT_ONCE = 500
@@ -49,11 +51,22 @@ class Fault:
 
 
 class LaneWalk:
-    """Checks the entries of one lane with their contents, records and readings."""
+    """Checks the entries of one lane with their contents, records, tokens and readings.
 
-    def __init__(self, connection: Connection, cipher: Cipher, lane: str, state: LaneState | None) -> None:
+    Without ``tokens`` nobody looks at the tokens: they are not all made yet.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        cipher: Cipher,
+        lane: str,
+        state: LaneState | None,
+        tokens: Tokens | None,
+    ) -> None:
         self._connection = connection
         self._cipher = cipher
+        self._tokens = tokens
         self._lane = lane
         # Without believable figures every entry is looked at, and none is called missing or extra
         # for its number alone: the lane itself is named already.
@@ -80,6 +93,10 @@ class LaneWalk:
         for row in rows:
             if row.n < 1 or (self._last_n is not None and row.n > self._last_n):
                 yield Fault("entry", self._key(row.n), "extra")
+                continue
+            if row.n < self._next:
+                # Only where the months of a lane lie apart can one number stand twice.
+                yield Fault("entry", self._key(row.n), "extra", "the lane has this number twice")
                 continue
             yield from self._missing_up_to(row.n - 1)
             self._next = row.n + 1
@@ -122,9 +139,16 @@ class LaneWalk:
     def _content(self, row: Any, kept: Kept) -> Iterator[Fault]:
         key = self._key(row.n)
         sealed_sha256 = hashlib.sha256(row.sealed).hexdigest()
-        said = {"rid": row.rid, "part": row.part, "sealed_sha256": row.sealed_sha256, "sealed": sealed_sha256}
+        said = {
+            "rid": row.rid,
+            "time_us": row.time_us,
+            "part": row.part,
+            "sealed_sha256": row.sealed_sha256,
+            "sealed": sealed_sha256,
+        }
         meant = {
             "rid": kept.entry.rid,
+            "time_us": kept.entry.time_us,
             "part": part_of(kept.entry),
             "sealed_sha256": kept.content,
             "sealed": kept.content,
@@ -140,13 +164,42 @@ class LaneWalk:
 
     def _records(self, opened: dict[int, Kept]) -> Iterator[Fault]:
         query = select(RECORD).where(RECORD.c.rid.in_({kept.entry.rid for kept in opened.values()}))
-        records = {row["rid"]: dict(row) for row in self._connection.execute(query).mappings()}
+        records: dict[str, Row] = {}
+        for row in self._connection.execute(query).mappings():
+            if row["rid"] in records:
+                yield Fault("record", row["rid"], "extra", "it is there twice")
+            records[row["rid"]] = dict(row)
+        yield from self._search(opened, records)
         for n, kept in opened.items():
             record = records.get(kept.entry.rid)
             if record is None:
                 yield Fault("record", kept.entry.rid, "missing", f"entry {self._key(n)} has none")
             else:
                 yield from _differences("record", kept.entry.rid, record, self._meant(n, kept, record))
+
+    def _search(self, opened: dict[int, Kept], records: dict[str, Row]) -> Iterator[Fault]:
+        """Compare the tokens of those intents that the index shows: a second one has none."""
+        if self._tokens is None:
+            return
+        meant: dict[str, dict[str, Row]] = {}
+        for n, kept in opened.items():
+            record = records.get(kept.entry.rid)
+            if isinstance(kept.entry, Intent) and (
+                record is None or (record["lane"], record["n"]) == (self._lane, n)
+            ):
+                rows = search_rows(self._tokens, kept.entry)
+                meant[kept.entry.rid] = {row["field"]: row for row in rows}
+        query = select(SEARCH).where(SEARCH.c.rid.in_(meant))
+        for said in self._connection.execute(query).mappings():
+            row = meant[said["rid"]].pop(said["field"], None)
+            key = f"{said['rid']}/{said['field']}"
+            if row is None:
+                yield Fault("search", key, "extra")
+            else:
+                yield from _differences("search", key, dict(said), row)
+        for rid, left in meant.items():
+            for field in left:
+                yield Fault("search", f"{rid}/{field}", "missing")
 
     def _meant(self, n: int, kept: Kept, record: Row) -> Row:
         if isinstance(kept.entry, Part):

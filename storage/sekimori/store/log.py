@@ -1,59 +1,60 @@
 """Read the log for people: metadata freely, content only after the reading itself is on record.
 
-Searches go over the index; what is shown comes out of the sealed entries, so an edited index can hide
-a row from a search and never change what a record says (``verify`` finds the edit).
+Searches go over the index and its tokens (``finding``); what is shown comes out of the sealed entries, so
+an edited index can hide a row from a search and never change what a record says (``verify`` finds the
+edit).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Engine, Select, insert, select
 
 from sekimori.errors import IntegrityError, UsageError
 from sekimori.ledger.record import Intent
-from sekimori.policy.people import canonical_name
+from sekimori.store.clearing import ERASED
 from sekimori.store.content import Content, content_of
 from sekimori.store.engine import reading, writing
 from sekimori.store.exchanges import Exchange, ExchangeRepo
+from sekimori.store.finding import Finder, Query
 from sekimori.store.ingest import Ingest
 from sekimori.store.lanes import READINGS, LaneRepo
 from sekimori.store.metadata import Metadata, describe
+from sekimori.store.postgres import Parts
 from sekimori.store.readings import read_answer
 from sekimori.store.rows import READING as READING_MODE
 from sekimori.store.rows import Cipher, reading_row
 from sekimori.store.tables import READING, RECORD
+from sekimori.store.tokens import Tokens
 
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """What ``log list`` asks for; times are microseconds, ``since`` inclusive, ``until`` not."""
-
-    user: str | None = None
-    service: str | None = None
-    decision: str | None = None
-    since_us: int | None = None
-    until_us: int | None = None
-    limit: int = 100
+__all__ = ["LogReader", "Query"]
 
 
 class LogReader:
     """Lists and shows records; needs the key that opens entries."""
 
     def __init__(
-        self, engine: Engine, cipher: Cipher, *, clock: Callable[[], int], new_id: Callable[[], str]
+        self,
+        engine: Engine,
+        cipher: Cipher,
+        *,
+        tokens: Tokens,
+        clock: Callable[[], int],
+        new_id: Callable[[], str],
     ) -> None:
         self._engine = engine
         self._cipher = cipher
+        self._tokens = tokens
+        self._parts = Parts(engine)
         self._clock = clock
         self._new_id = new_id
 
     def list(self, query: Query) -> list[Metadata]:
         """Return the newest records that fit, oldest of them first."""
         with reading(self._engine) as connection:
-            found = list(ExchangeRepo(connection, self._cipher).find(_search(query)))
+            found = Finder(connection, self._cipher, self._tokens).newest(query)
         return [_metadata(row, exchange) for row, exchange in reversed(found)]
 
     def show(self, rid: str) -> Metadata | None:
@@ -94,28 +95,15 @@ class LogReader:
             details=(reason,),
             parse="parsed",
         )
+        self._parts.ready([intent.time_us])
         with writing(self._engine) as connection:
             lanes = LaneRepo(connection, self._cipher)
             state = lanes.open(READINGS, intent.time_us)
-            ingest = Ingest(connection, self._cipher, read_answer=read_answer, alarm=_alarm)
+            ingest = Ingest(
+                connection, self._cipher, tokens=self._tokens, read_answer=read_answer, alarm=_alarm
+            )
             lanes.save(READINGS, ingest.batch(READINGS, state, [(state.last_n + 1, intent)]))
             connection.execute(insert(READING), [reading_row(intent)])
-
-
-def _search(query: Query) -> Select[Any]:
-    found = select(RECORD)
-    for column, wanted in (
-        (RECORD.c.user_name, query.user and canonical_name(query.user)),
-        (RECORD.c.service, query.service),
-        (RECORD.c.decision, query.decision),
-    ):
-        if wanted is not None:
-            found = found.where(column == wanted)
-    if query.since_us is not None:
-        found = found.where(RECORD.c.time_us >= query.since_us)
-    if query.until_us is not None:
-        found = found.where(RECORD.c.time_us < query.until_us)
-    return found.order_by(RECORD.c.time_us.desc(), RECORD.c.rid.desc()).limit(query.limit)
 
 
 def _one(rid: str) -> Select[Any]:
@@ -123,18 +111,12 @@ def _one(rid: str) -> Select[Any]:
 
 
 def _metadata(row: Any, exchange: Exchange | None) -> Metadata:
-    if exchange is not None:
+    if exchange is not None and row.state != ERASED:
         return describe(exchange.intent, exchange.outcome, exchange.answer)
     shown = Intent(
-        rid=row.rid,
-        time_us=row.time_us,
-        user=row.user_name,
-        service=row.service,
-        host=row.host,
-        decision=row.decision,
-        reasons=tuple(row.reasons.split()),
+        rid=row.rid, time_us=row.time_us, decision=row.decision, reasons=tuple(row.reasons.split())
     )
-    return describe(shown, None, None) | {"state": "altered"}
+    return describe(shown, None, None) | {"state": ERASED if row.state == ERASED else "altered"}
 
 
 def _alarm(sentence: str) -> None:

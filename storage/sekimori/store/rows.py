@@ -15,11 +15,14 @@ import msgspec
 from sekimori.errors import IntegrityError
 from sekimori.ledger.record import Body, Entry, Intent, Outcome, Part
 from sekimori.store.tables import OPEN
+from sekimori.store.tokens import Tokens
 
 READING = "reading"
 """The mode of a record that says who read another record's content."""
 
 Row = dict[str, Any]
+
+_MOST = 1 << 63
 
 
 class Cipher(Protocol):
@@ -126,6 +129,7 @@ def _seal_content(cipher: Cipher, lane: str, n: int, entry: Entry) -> Row | None
         "lane": lane,
         "n": n,
         "rid": entry.rid,
+        "time_us": entry.time_us,
         "part": part_of(entry),
         "sealed_sha256": hashlib.sha256(sealed).hexdigest(),
         "sealed": sealed,
@@ -140,21 +144,22 @@ def index_intent(lane: str, n: int, intent: Intent) -> Row:
         "n": n,
         "time_us": intent.time_us,
         "mode": intent.mode,
-        "user_name": intent.user,
-        "service": intent.service,
-        "provider": intent.provider,
-        "model": intent.model,
-        "host": intent.host,
         "operation": intent.kind,
         "klass": intent.klass,
         "decision": intent.decision,
         "reasons": " ".join(intent.reasons),
         "policy": intent.policy,
-        "grant_id": intent.grant,
-        "session": intent.session,
         "parse": intent.parse,
         "prompt_bytes": intent.body.size,
     }
+
+
+def search_rows(tokens: Tokens, intent: Intent) -> list[Row]:
+    """Return the ``search`` rows that an intent's record can be found by."""
+    return [
+        {"rid": intent.rid, "field": field, "time_us": intent.time_us, "token": token}
+        for field, token in tokens.of(intent).items()
+    ]
 
 
 def index_outcome(lane: str, n: int, outcome: Outcome, answer: Answer) -> Row:
@@ -165,12 +170,17 @@ def index_outcome(lane: str, n: int, outcome: Outcome, answer: Answer) -> Row:
         "outcome_n": n,
         "ended_us": outcome.time_us,
         "status": outcome.status,
-        "model_answered": answer.model,
         "answer_parse": answer.parse,
-        "input_tokens": answer.usage.get("input_tokens"),
-        "output_tokens": answer.usage.get("output_tokens"),
+        "input_tokens": _counted(answer, "input_tokens"),
+        "output_tokens": _counted(answer, "output_tokens"),
         "output_bytes": outcome.body.size,
     }
+
+
+def _counted(answer: Answer, what: str) -> int | None:
+    # A service may answer any number; no database takes more than 63 bits.
+    count = answer.usage.get(what)
+    return count if count is not None and abs(count) < _MOST else None
 
 
 def index_unanswered(intent: Intent) -> Row:
@@ -191,6 +201,5 @@ def reading_row(intent: Intent) -> Row:
     return {
         "rid": intent.rid,
         "subject_rid": intent.path.removeprefix("/log/"),
-        "reader": intent.user,
         "time_us": intent.time_us,
     }

@@ -1,13 +1,19 @@
 """Every table of the store, once.
 
 Evidence: ``entry`` and ``content`` (sealed, append-only), ``lane`` and ``lane_list`` (sealed counters,
-so that a cut tail or a removed lane shows), ``reading`` (who read which content), ``policy_version``
-(the compiled snapshots that decisions name). Derived: ``record``, the index that ``log list`` searches.
-The rest: accounts, policy documents and invitations.
+so that a cut tail or a removed lane shows), ``reading`` (which content was read), ``policy_version``
+(the compiled snapshots that decisions name). Derived: ``record``, the index that ``log list`` walks, and
+``search``, its keyed tokens. The rest: accounts, policy documents, invitations, and two for housekeeping.
 
 Times are integer microseconds, UTC: what a database renders as a date it may also round. Lists of
 codes are text separated by blanks, lists of free names are JSON text; neither is hashed.
-No column holds prompt text or a hash of it: those lie inside ``sealed``.
+No column of the evidence holds prompt text, a name, or a hash of either: those lie inside ``sealed``.
+
+The keys named here are the true ones. On PostgreSQL the tables of ``PARTITIONED`` lie in a part for each
+month, and a primary key there must hold the time as well: ``(lane, n, time_us)``, ``(rid, time_us)``. It
+still refuses an entry that comes twice, since what comes twice has the same time; that a lane has one
+entry ``n`` in all months together is kept by the lane's counter, which moves under its row's lock in the
+transaction that stores the entry.
 """
 
 from __future__ import annotations
@@ -17,7 +23,6 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
-    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
@@ -46,23 +51,21 @@ class ContentRow(SQLModel, table=True):
     """The stored bytes of one entry's body, sealed; an entry without a body has no row here."""
 
     __tablename__ = "content"
-    __table_args__ = (ForeignKeyConstraint(["lane", "n"], ["entry.lane", "entry.n"]),)
     lane: str = Field(sa_column=Column(Text, primary_key=True))
     n: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
     rid: str = Field(sa_column=Column(Text, nullable=False))
+    time_us: int = Field(sa_column=Column(BigInteger, nullable=False))
     part: str = Field(sa_column=Column(Text, nullable=False))
     sealed_sha256: str = Field(sa_column=Column(Text, nullable=False))
     sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
 class RecordRow(SQLModel, table=True):
-    """What ``log list`` searches: one row an exchange, derived from its one or two entries."""
+    """What ``log list`` walks: one row an exchange, derived from its one or two entries."""
 
     __tablename__ = "record"
     __table_args__ = (
         Index("record_by_time", "time_us"),
-        Index("record_by_user", "user_name", "time_us"),
-        Index("record_by_service", "service", "time_us"),
         Index("record_by_decision", "decision", "time_us"),
         # Only exchanges in flight are in it, so that the archivist finds a dead worker's at once.
         Index("record_open", "lane", sqlite_where=_OPEN_ONLY, postgresql_where=_OPEN_ONLY),
@@ -72,18 +75,11 @@ class RecordRow(SQLModel, table=True):
     n: int = Field(sa_column=Column(BigInteger, nullable=False))
     time_us: int = Field(sa_column=Column(BigInteger, nullable=False))
     mode: str = Field(sa_column=Column(Text, nullable=False))
-    user_name: str = Field(sa_column=Column(Text, nullable=False))
-    service: str = Field(sa_column=Column(Text, nullable=False))
-    provider: str = Field(sa_column=Column(Text, nullable=False))
-    model: str = Field(sa_column=Column(Text, nullable=False))
-    host: str = Field(sa_column=Column(Text, nullable=False))
     operation: str = Field(sa_column=Column(Text, nullable=False))
     klass: int = Field(sa_column=Column(Integer, nullable=False))
     decision: str = Field(sa_column=Column(Text, nullable=False))
     reasons: str = Field(sa_column=Column(Text, nullable=False))
     policy: str = Field(sa_column=Column(Text, nullable=False))
-    grant_id: str = Field(sa_column=Column(Text, nullable=False))
-    session: str = Field(sa_column=Column(Text, nullable=False))
     parse: str = Field(sa_column=Column(Text, nullable=False))
     prompt_bytes: int = Field(sa_column=Column(BigInteger, nullable=False))
     state: str = Field(sa_column=Column(Text, nullable=False))
@@ -91,11 +87,21 @@ class RecordRow(SQLModel, table=True):
     outcome_n: int | None = Field(default=None, sa_column=Column(BigInteger))
     ended_us: int | None = Field(default=None, sa_column=Column(BigInteger))
     status: int | None = Field(default=None, sa_column=Column(Integer))
-    model_answered: str | None = Field(default=None, sa_column=Column(Text))
     answer_parse: str | None = Field(default=None, sa_column=Column(Text))
     input_tokens: int | None = Field(default=None, sa_column=Column(BigInteger))
     output_tokens: int | None = Field(default=None, sa_column=Column(BigInteger))
     output_bytes: int | None = Field(default=None, sa_column=Column(BigInteger))
+
+
+class SearchRow(SQLModel, table=True):
+    """One thing a record can be found by: the keyed token of one field's value."""
+
+    __tablename__ = "search"
+    __table_args__ = (Index("search_by_token", "token", "time_us"), {"sqlite_with_rowid": False})
+    rid: str = Field(sa_column=Column(Text, primary_key=True))
+    field: str = Field(sa_column=Column(Text, primary_key=True))
+    time_us: int = Field(sa_column=Column(BigInteger, nullable=False))
+    token: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
 class LaneRow(SQLModel, table=True):
@@ -103,6 +109,7 @@ class LaneRow(SQLModel, table=True):
 
     __tablename__ = "lane"
     name: str = Field(sa_column=Column(Text, primary_key=True))
+    node: str = Field(default="", sa_column=Column(Text, nullable=False))
     last_n: int = Field(sa_column=Column(BigInteger, nullable=False))
     opened_us: int = Field(sa_column=Column(BigInteger, nullable=False))
     closed_us: int | None = Field(default=None, sa_column=Column(BigInteger))
@@ -121,13 +128,12 @@ class LaneListRow(SQLModel, table=True):
 
 
 class ReadingRow(SQLModel, table=True):
-    """Somebody read the content of a record; ``rid`` is the record that says so."""
+    """Somebody read the content of a record; ``rid`` is the record that says who, and why."""
 
     __tablename__ = "reading"
     __table_args__ = (Index("reading_by_subject", "subject_rid"),)
     rid: str = Field(sa_column=Column(Text, primary_key=True))
     subject_rid: str = Field(sa_column=Column(Text, nullable=False))
-    reader: str = Field(sa_column=Column(Text, nullable=False))
     time_us: int = Field(sa_column=Column(BigInteger, nullable=False))
 
 
@@ -177,10 +183,27 @@ class InviteRow(SQLModel, table=True):
     used_us: int | None = Field(default=None, sa_column=Column(BigInteger))
 
 
+class TurnRow(SQLModel, table=True):
+    """One row, which whoever changes accounts or policy holds: on PostgreSQL nothing else orders them."""
+
+    __tablename__ = "turn"
+    __table_args__ = (CheckConstraint("id = 1", name="turn_is_one_row"),)
+    id: int = Field(default=1, sa_column=Column(Integer, primary_key=True, autoincrement=False))
+
+
+class UpkeepRow(SQLModel, table=True):
+    """Work that a migration left to somebody who holds keys, and how far it is."""
+
+    __tablename__ = "upkeep"
+    name: str = Field(sa_column=Column(Text, primary_key=True))
+    position: str = Field(sa_column=Column(Text, nullable=False))
+
+
 METADATA = SQLModel.metadata
 ENTRY = METADATA.tables["entry"]
 CONTENT = METADATA.tables["content"]
 RECORD = METADATA.tables["record"]
+SEARCH = METADATA.tables["search"]
 LANE = METADATA.tables["lane"]
 LANE_LIST = METADATA.tables["lane_list"]
 READING = METADATA.tables["reading"]
@@ -188,3 +211,8 @@ PERSON = METADATA.tables["person"]
 POLICY_DOCUMENT = METADATA.tables["policy_document"]
 POLICY_VERSION = METADATA.tables["policy_version"]
 INVITE = METADATA.tables["invite"]
+TURN = METADATA.tables["turn"]
+UPKEEP = METADATA.tables["upkeep"]
+
+PARTITIONED = ("entry", "content", "record", "search")
+"""The tables that PostgreSQL keeps in a part for each month."""

@@ -29,9 +29,11 @@ from sekimori.store.lanes import LaneState, open_list, open_state
 from sekimori.store.lanewalk import Fault, LaneWalk
 from sekimori.store.rows import READING as READING_MODE
 from sekimori.store.rows import Cipher
-from sekimori.store.tables import CONTENT, ENTRY, LANE, LANE_LIST, POLICY_VERSION, READING, RECORD
+from sekimori.store.tables import CONTENT, ENTRY, LANE, LANE_LIST, POLICY_VERSION, READING, RECORD, SEARCH
+from sekimori.store.tokens import Tokens
+from sekimori.store.upkeep import SEARCH_WORK, is_pending
 
-COVERS = ("entry", "content", "record", "lane", "lane_list", "reading", "policy_version")
+COVERS = ("entry", "content", "record", "search", "lane", "lane_list", "reading", "policy_version")
 
 Progress = Callable[[int, int], None]
 
@@ -55,6 +57,7 @@ def verify(
     engine: Engine,
     cipher: Cipher,
     *,
+    tokens: Tokens,
     progress: Progress = lambda _done, _total: None,
     shipped: Mapping[str, int] | None = None,
 ) -> Report:
@@ -64,9 +67,12 @@ def verify(
     try:
         with reading(engine) as connection:
             counts = _counts(connection)
-            for fault in _all_faults(connection, cipher, progress, counts["entry"], shipped or {}):
+            # Until every older record has its tokens, a missing one says nothing.
+            sought = None if is_pending(connection, SEARCH_WORK) else tokens
+            walked = _Walked(connection, cipher, sought, progress, counts["entry"])
+            for fault in _all_faults(walked, shipped or {}):
                 faults.append(fault)  # noqa: PERF402 (what was found stays when the database breaks off)
-    except sql.OperationalError as fault:
+    except (sql.OperationalError, sql.ProgrammingError) as fault:
         raise StateError(f"The database cannot be read: {fault.orig}.", hint="Try again.") from fault
     except sql.DatabaseError as fault:
         faults.append(Fault("database", "", "altered", str(fault.orig)))
@@ -75,26 +81,36 @@ def verify(
 
 
 def _counts(connection: Connection) -> dict[str, int]:
-    tables = (ENTRY, CONTENT, RECORD, LANE, LANE_LIST, READING, POLICY_VERSION)
+    tables = (ENTRY, CONTENT, RECORD, SEARCH, LANE, LANE_LIST, READING, POLICY_VERSION)
     return {
         table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
         for table in tables
     }
 
 
-def _all_faults(
-    connection: Connection, cipher: Cipher, progress: Progress, total: int, shipped: Mapping[str, int]
-) -> Iterable[Fault]:
+@dataclass(frozen=True, slots=True)
+class _Walked:
+    """What every lane's walk needs."""
+
+    connection: Connection
+    cipher: Cipher
+    tokens: Tokens | None
+    progress: Progress
+    total: int
+
+
+def _all_faults(walked: _Walked, shipped: Mapping[str, int]) -> Iterable[Fault]:
+    connection, cipher = walked.connection, walked.cipher
     states, faults = _lanes(connection, cipher)
     yield from faults
     yield from _behind(states, shipped)
     done = 0
     for name in sorted(_lanes_in_use(connection) | set(states)):
-        walk = LaneWalk(connection, cipher, name, states.get(name))
+        walk = LaneWalk(connection, cipher, name, states.get(name), walked.tokens)
         for faults, checked in walk.run():
             yield from faults
             done += checked
-            progress(done, total)
+            walked.progress(done, walked.total)
     yield from _dangling(connection)
     yield from _policies(connection)
 
@@ -150,6 +166,7 @@ def _dangling(connection: Connection) -> Iterable[Fault]:
         ENTRY.c.lane == RECORD.c.outcome_lane, ENTRY.c.n == RECORD.c.outcome_n, ENTRY.c.rid == RECORD.c.rid
     )
     content_of = and_(ENTRY.c.lane == CONTENT.c.lane, ENTRY.c.n == CONTENT.c.n)
+    searched_of = RECORD.c.rid == SEARCH.c.rid
     record_of = and_(RECORD.c.rid == READING.c.rid, RECORD.c.mode == READING_MODE)
     nobody = ENTRY.c.lane == null()
 
@@ -163,6 +180,9 @@ def _dangling(connection: Connection) -> Iterable[Fault]:
     places = select(CONTENT.c.lane, CONTENT.c.n).outerjoin(ENTRY, content_of).where(nobody)
     for lane, n in connection.execute(places):
         yield Fault("content", f"{lane}/{n}", "extra", "it has no entry")
+    query = select(SEARCH.c.rid, SEARCH.c.field).outerjoin(RECORD, searched_of).where(RECORD.c.rid == null())
+    for rid, field in connection.execute(query):
+        yield Fault("search", f"{rid}/{field}", "extra", "no record can be found by it")
     query = select(READING.c.rid).outerjoin(RECORD, record_of).where(RECORD.c.rid == null())
     for rid in connection.execute(query).scalars():
         yield Fault("reading", rid, "extra", "no record tells of it")

@@ -2,8 +2,8 @@
 
 A blob is ``version(1) flags(1) key-id(8) nonce(12) ciphertext tag(16)``, AES-256-GCM with a random
 nonce. Version, flags, key id and the caller's ``aad`` (which record, which part) are authenticated, so
-that a blob can't be moved elsewhere. Which key new content gets is for ``ContentKeys`` to say: today
-one data key for all, later a hierarchy in which a destroyed key erases what stands under it.
+that a blob can't be moved elsewhere. This is version 1, one data key for everything: what stands in an
+older database. ``records`` writes version 2, and ``migration`` turns the one into the other.
 """
 
 from __future__ import annotations
@@ -13,22 +13,17 @@ import os
 from collections.abc import Callable
 from typing import Protocol
 
-import zstandard
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from sekimori.errors import IntegrityError
+from sekimori.vault.packing import pack, unpack
 
 _VERSION = 1
-_PLAIN, _ZSTD = 0, 1
 _KEY_ID_BYTES, _NONCE_BYTES, _TAG_BYTES = 8, 12, 16
 _HEAD_BYTES = 2 + _KEY_ID_BYTES
 _BODY_AT = _HEAD_BYTES + _NONCE_BYTES
 _CONTEXT = b"sekimori/v1/content\0"
-_LEVEL = 3
-_WORTH_COMPRESSING = 256
-
-MAX_CONTENT_BYTES = 1 << 30
 
 
 class ContentKeys(Protocol):
@@ -66,7 +61,7 @@ class ContentCipher:
 
     def seal(self, plaintext: bytes, aad: bytes) -> bytes:
         """Return the blob to store at that place."""
-        flags, packed = _pack(plaintext)
+        flags, packed = pack(plaintext)
         key_id, key = self._keys.current()
         head = bytes([_VERSION, flags]) + key_id
         nonce = self._random(_NONCE_BYTES)
@@ -84,26 +79,4 @@ class ContentCipher:
             packed = AESGCM(key).decrypt(nonce, sealed[_BODY_AT:], _CONTEXT + head + aad)
         except InvalidTag as error:
             raise IntegrityError("Stored content doesn't open: it was altered or moved.") from error
-        return _unpack(head[1], packed)
-
-
-def _pack(plaintext: bytes) -> tuple[int, bytes]:
-    if len(plaintext) < _WORTH_COMPRESSING:
-        return _PLAIN, plaintext
-    packed = zstandard.ZstdCompressor(level=_LEVEL).compress(plaintext)
-    # Pictures and encoded bodies don't shrink: kept as they are, they open faster.
-    return (_ZSTD, packed) if len(packed) < len(plaintext) * 9 // 10 else (_PLAIN, plaintext)
-
-
-def _unpack(flags: int, packed: bytes) -> bytes:
-    if flags == _PLAIN:
-        return packed
-    if flags != _ZSTD:
-        raise IntegrityError("Stored content is packed in an unknown way.")
-    try:
-        size = zstandard.frame_content_size(packed)
-        if not 0 <= size <= MAX_CONTENT_BYTES:
-            raise IntegrityError("Stored content claims to be larger than any content may be.")
-        return zstandard.ZstdDecompressor().decompress(packed, max_output_size=size)
-    except zstandard.ZstdError as error:
-        raise IntegrityError("Stored content can't be unpacked.") from error
+        return unpack(head[1], packed)

@@ -64,6 +64,23 @@ def read_secret(path: Path) -> bytes:
         raise KeyAccessError(f"The key file {path} can't be read: {error.strerror}.") from error
 
 
+def destroy_secret(path: Path) -> None:
+    """Overwrite a secret with zeros and remove it, durably; nothing happens when it is gone already.
+
+    Overwriting helps on a plain disk. A copy-on-write file system, a snapshot or a flash controller may
+    keep the old blocks: whoever needs more puts the key folder on a disk that is destroyed, or in an HSM.
+    """
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            with path.open("r+b", buffering=0) as file:
+                file.write(bytes(os.fstat(file.fileno()).st_size))
+                os.fsync(file.fileno())
+            path.unlink()
+            fsync_folder(path.parent)
+    except OSError as error:
+        raise KeyAccessError(f"The key file {path} can't be destroyed: {error.strerror}.") from error
+
+
 def check_folder(path: Path) -> None:
     """Refuse a folder of secrets that somebody else owns or can enter."""
     status = path.stat()

@@ -44,16 +44,16 @@ def verify(
 
 
 def _checked(data: Data, keys: Keys, config: ConfigFile) -> Report:
-    from sekimori.cli.opened import cipher, store
+    from sekimori.cli.opened import cipher, store, tokens
     from sekimori.ledger.lanes import lanes, read_shipped
     from sekimori.store.verify import verify as check
 
     places = installation(data, keys, config)
     # Read before the database: what the spool's markers promise must be in it.
     shipped = {folder.name: read_shipped(folder).at().n for folder in lanes(places.spool)}
-    key = cipher(places)
+    key, search = cipher(places), tokens(places)
     with store(places) as engine, _progress() as progress:
-        return check(engine, key, progress=progress, shipped=shipped)
+        return check(engine, key, tokens=search, progress=progress, shipped=shipped)
 
 
 @contextmanager

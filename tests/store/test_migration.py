@@ -1,0 +1,166 @@
+"""A store from before there were tokens: nothing is lost, names go, searches still find."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, create_engine, inspect, text
+
+from sekimori.ledger.record import Entry, Intent, Outcome
+from sekimori.store import engine as module
+from sekimori.store import finding
+from sekimori.store.log import Query
+from sekimori.store.readings import read_answer
+from sekimori.store.rows import index_intent, index_outcome, index_unanswered, place, seal_entry
+from support.evidence import START_US, Installation, answered, asked, refused
+
+MONTH_US = 31 * 24 * 3600 * 1_000_000
+ENTRIES: tuple[Entry, ...] = (
+    asked("r1", user="fujiwara"),
+    answered("r1"),
+    refused("r2", user="fujiwara", time_us=START_US + 1, service="deepseek"),
+    asked("r3", user="minamoto", time_us=START_US + MONTH_US),
+    asked("r4", user="fujiwara", time_us=START_US + 2 * MONTH_US),
+)
+
+
+@pytest.fixture
+def old(unmade, tmp_path):
+    """A store of revision 0001 with a lane of five entries, and the keys that sealed them."""
+    keys = bytes(range(64))
+    house = Installation(tmp_path, keys=keys)  # lends its cipher; its own file is not used
+    house.close()
+    for path in tmp_path.glob("sekimori.db*"):
+        path.unlink()
+    url = f"sqlite:///{unmade}" if isinstance(unmade, Path) else unmade.replace(":", "+psycopg:", 1)
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(module._MIGRATIONS))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        _fill(connection, house)
+    engine.dispose()
+    return unmade, keys
+
+
+def _fill(connection: Connection, house: Installation) -> None:
+    intents: dict[str, Intent] = {}
+    for n, entry in enumerate(ENTRIES, 1):
+        answer = read_answer(intents[entry.rid], entry) if isinstance(entry, Outcome) else None
+        row, content = seal_entry(house.cipher, "w1", n, entry, answer)
+        _insert(connection, "entry", row)
+        if content:
+            content.pop("time_us")
+            _insert(connection, "content", content)
+        if isinstance(entry, Intent):
+            intents[entry.rid] = entry
+            readable = {
+                "user_name": entry.user, "service": entry.service, "provider": entry.provider,
+                "model": entry.model, "host": entry.host, "grant_id": entry.grant, "session": entry.session,
+                "model_answered": None,
+            }  # fmt: skip
+            _insert(connection, "record", index_intent("w1", n, entry) | index_unanswered(entry) | readable)
+        elif isinstance(entry, Outcome) and answer:
+            columns = index_outcome("w1", n, entry, answer) | {"model_answered": answer.model}
+            changes = ", ".join(f"{name} = :{name}" for name in columns)
+            change = text(f"UPDATE record SET {changes} WHERE rid = :rid")
+            connection.execute(change, columns | {"rid": entry.rid})
+
+    # As it was sealed then: a lane knew no node.
+    figures = {"last_n": len(ENTRIES), "opened_us": 1, "closed_us": None, "torn_bytes": 0, "position": ""}
+    sealed = house.cipher.seal(msgspec.msgpack.encode(figures), place("lane", "w1", 0, ""))
+    _insert(connection, "lane", {"name": "w1", "sealed": sealed, **figures})
+    sealed = house.cipher.seal(msgspec.msgpack.encode(["w1"]), place("lane_list", "", 0, ""))
+    _insert(connection, "lane_list", {"id": 1, "sealed": sealed})
+
+
+def _insert(connection: Connection, table: str, row: dict[str, object]) -> None:
+    names = ", ".join(row)
+    values = ", ".join(f":{name}" for name in row)
+    connection.execute(text(f"INSERT INTO {table} ({names}) VALUES ({values})"), row)
+
+
+@pytest.fixture
+def house(old, tmp_path):
+    database, keys = old
+    installation = Installation(tmp_path, keys=keys, database=database)
+    yield installation
+    installation.close()
+
+
+def finish(house: Installation) -> int:
+    steps = 0
+    while house.archivist._upkeep.step():
+        steps += 1
+    return steps
+
+
+def found(house: Installation, query: Query) -> list[str]:
+    return [shown["id"] for shown in house.log().list(query)]
+
+
+@pytest.mark.parametrize("page", [500, 2])
+def test_every_search_finds_the_same_before_and_after_the_tokens_are_made(house, monkeypatch, page):
+    monkeypatch.setattr(finding, "_PAGE", page)
+
+    def searches() -> list[list[str]]:
+        return [
+            found(house, Query(user="Fujiwara")),
+            found(house, Query(user="fujiwara", service="openai-api")),
+            found(house, Query(user="fujiwara", decision="deny")),
+            found(house, Query(service="deepseek")),
+            found(house, Query(user="nobody")),
+            found(house, Query(user="fujiwara", limit=2)),
+        ]
+
+    before = searches()
+    assert before == [["r1", "r2", "r4"], ["r1", "r4"], ["r2"], ["r2"], [], ["r2", "r4"]]
+    assert finish(house) > 0
+    assert searches() == before
+    assert house.archivist._upkeep.step() is False
+
+
+def test_everything_old_is_still_there_and_as_it_was(house):
+    assert house.verify().faults == ()
+    finish(house)
+    assert house.verify().faults == ()
+    assert house.verify().counts["search"] == 4 * len(("user", "service", "model", "host", "grant")) - 1
+    content = house.log().content("r1", reader="sato", reader_source="os", reason="監査")
+    assert "月見草" in content.prompt
+    assert house.log().show("r1")["usage"]["input_tokens"] == 12
+
+
+def test_tokens_are_made_in_pieces_that_a_crash_may_part(house, monkeypatch):
+    monkeypatch.setattr("sekimori.store.upkeep._AT_ONCE", 2)
+    house.archivist._upkeep.step()
+    again = house.new_archivist()
+    while again._upkeep.step():
+        pass
+    assert found(house, Query(user="fujiwara")) == ["r1", "r2", "r4"]
+
+
+def test_no_readable_name_column_is_left(house):
+    inspector = inspect(house.engine)
+    columns = {
+        column["name"] for table in ("record", "reading", "search") for column in inspector.get_columns(table)
+    }
+    assert not columns & {"user_name", "service", "model", "host", "grant_id", "session", "reader"}
+
+
+# SQLite alone: a server's files are not in this folder.
+@pytest.mark.parametrize("unmade", ["sqlite"], indirect=True)
+def test_after_upkeep_no_file_of_the_folder_holds_an_old_name(tmp_path, old):
+    database, keys = old
+    assert b"fujiwara" in database.read_bytes()
+    house = Installation(tmp_path, keys=keys, database=database)
+    finish(house)
+    for path in tmp_path.rglob("*"):
+        if path.is_file():
+            data = path.read_bytes()
+            assert not [name for name in (b"fujiwara", b"minamoto", b"deepseek") if name in data], path
+    house.close()
