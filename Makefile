@@ -35,7 +35,8 @@ $(STAMP): $(UV) requirements/dev.txt requirements/runtime.txt pyproject.toml .py
 	@touch $@
 
 system-packages: ## what the tests need from the system: a browser, Prometheus, fonts
-	@deploy/setup/system-packages chromium prometheus fonts-noto-cjk libatomic1 libnss3-tools curl openssl
+	@deploy/setup/system-packages chromium prometheus fonts-noto-cjk libatomic1 libnss3-tools softhsm2 curl openssl
+	@deploy/setup/sigsum || echo "sigsum-verify could not be installed; the tests that use it are skipped" >&2
 
 test: setup system-packages  ## every test that CI runs
 	@$(PY) -m pytest -m "not long" $(PYTEST_ARGS)

@@ -86,7 +86,7 @@ def test_a_new_lane_publishes_an_empty_tree_and_its_key(world):
     assert world.checkpoint() == Checkpoint(log_origin(LOG.public), 0, EMPTY_ROOT)
     assert parse_vkey((world.folder / "log.vkey").read_text().rstrip()).vkey == VERIFIER.vkey
     assert (world.folder / "log.pub").read_text().startswith("ssh-ed25519 ")
-    assert world.folder.stat().st_mode & 0o777 == 0o700
+    assert not world.folder.stat().st_mode & 0o007
 
 
 def test_what_is_published_can_be_proven_from_the_files_alone(world):

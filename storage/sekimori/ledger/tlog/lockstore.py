@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sekimori.errors import StateError
-from sekimori.ledger.files import FILE_MODE, fsync_folder
+from sekimori.ledger.files import fsync_folder
 from sekimori.ledger.tlog.seams import Head, LaneState, Locked
 
 _SCHEMA = """
@@ -25,6 +25,8 @@ CREATE TABLE heads (
 """
 _MATCH = "origin = ? AND size = ? AND root = ? AND time_us = ? AND state = 'open'"
 _BUSY_SECONDS = 5.0
+
+_MODE = 0o600  # it lies among keys, which nobody else may read
 
 
 class SqliteLockStore:
@@ -51,7 +53,7 @@ class SqliteLockStore:
                 hint="Put it on other storage: restoring the data must not restore it too.",
             )
         try:
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE))
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE))
         except OSError as error:
             raise StateError(f"The lock store {path} can't be made: {error.strerror}.") from error
         store = cls(path)
