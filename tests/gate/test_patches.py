@@ -34,6 +34,7 @@ _REPLACED = (
     (server.ConnectionHandler, "log"),
     (_http2, "format_error"),
     (version, "MITMPROXY"),
+    (mode_servers.ProxyConnectionHandler, "handle_hook"),
     (asyncio_utils, "set_task_debug_info"),
     (_http1, "make_error_response"),
     (_http1, "ChunkedReader"),

@@ -23,7 +23,7 @@ COMPUTED = {
     "state": r"(.*\.)?state",
     "kind": r".*\bkind|\w*tunnel_kind\(.*\)",
     "role": r"role|role_of\(.*\)",
-    "hook": r"\w+\.__name__",
+    "hook": r"event\.name",
     "verdict": r"(.*\.)?verdict",
     "direction": r"direction",
     "result": r"'verified' if \w+ else 'wrong'",

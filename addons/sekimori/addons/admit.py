@@ -21,7 +21,6 @@ from sekimori.addons.bodies import redactions, storable, stored_body
 from sekimori.addons.desk import INLINE_LIMIT, Desk, client_address
 from sekimori.addons.destination import Destination
 from sekimori.addons.exchange import DROPPED, HOPELESS, KEY, Capture, Exchange, Tunnel
-from sekimori.addons.failing import fail_closed
 from sekimori.addons.headers import strip, unsafe_fields
 from sekimori.addons.judge import Case, Judge, Judgement, Malformed, declared_class, declared_text
 from sekimori.addons.view import Policy
@@ -79,7 +78,6 @@ class Admit:
         self._judge = judge
         self._tunnels = tunnels
 
-    @fail_closed
     async def request(self, flow: http.HTTPFlow) -> None:
         """Answer a refused request here; let the others pass once their intent is durable."""
         tunnel = self._tunnels.get(flow.client_conn)
@@ -222,7 +220,6 @@ class Admit:
         )
         flow.metadata[KEY] = exchange
         self._desk.live.add(exchange)
-        metrics.STREAMS.set(len(self._desk.live))
         _send_as_decided(flow.request, len(case.body))
         flow.response = None
 
@@ -232,7 +229,6 @@ class Admit:
         _send_as_decided(flow.request, len(flow.request.raw_content or b""))
         flow.response = None
 
-    @fail_closed
     async def error(self, flow: http.HTTPFlow) -> None:
         """Count and record what mitmproxy itself refused: a body too large, a head that is malformed."""
         tunnel = self._tunnels.get(flow.client_conn)

@@ -21,7 +21,6 @@ from sekimori import metrics
 from sekimori.addons.bodies import redactions, storable, stored_body
 from sekimori.addons.desk import Desk
 from sekimori.addons.exchange import KEY, Capture, Exchange, Tunnel
-from sekimori.addons.failing import fail_closed
 from sekimori.addons.headers import unsafe_fields
 from sekimori.addons.reply import stream_event
 from sekimori.errors import RecordError
@@ -85,7 +84,6 @@ class CaptureAnswer:
         self._desk = desk
         self._tunnels = tunnels
 
-    @fail_closed
     async def responseheaders(self, flow: http.HTTPFlow) -> None:
         """Choose between buffering a small answer whole and streaming everything else."""
         response = flow.response
@@ -111,7 +109,6 @@ class CaptureAnswer:
             _frame_without_length(flow.request, response)
         response.stream = Tee(self._desk, exchange, encoded="content-encoding" in response.headers)
 
-    @fail_closed
     async def response(self, flow: http.HTTPFlow) -> None:
         """Hold the end of the answer until its outcome is durable."""
         exchange: Exchange | None = flow.metadata.get(KEY)
@@ -130,7 +127,6 @@ class CaptureAnswer:
             self._unrecorded(flow, exchange)
             raise
 
-    @fail_closed
     async def error(self, flow: http.HTTPFlow) -> None:
         """Record an exchange that was interrupted or failed."""
         exchange: Exchange | None = flow.metadata.get(KEY)
@@ -159,7 +155,6 @@ class CaptureAnswer:
         exchange.finished = True
         if not keep:
             self._desk.live.remove(exchange)
-            metrics.STREAMS.set(len(self._desk.live))
         _ended(exchange.service, exchange.intent.parse, state).inc()
         _output_bytes(exchange.service).inc(exchange.capture.size)
         capture = exchange.capture

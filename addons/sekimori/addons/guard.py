@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any
 from mitmproxy import http, tls
 
 from sekimori import metrics
-from sekimori.addons.desk import Desk, client_address
+from sekimori.addons.desk import INLINE_LIMIT, Desk, client_address
 from sekimori.addons.destination import Destination
 from sekimori.addons.exchange import HOPELESS, Tunnel
-from sekimori.addons.failing import fail_closed
 from sekimori.addons.headers import strip, unsafe_fields
 from sekimori.addons.identity import Authenticator, Identity, Overloaded
 from sekimori.addons.passthrough import counted
@@ -71,7 +70,6 @@ class Guard:
 
     # --- CONNECT -----------------------------------------------------------------------------
 
-    @fail_closed
     async def http_connect(self, flow: http.HTTPFlow) -> None:
         """Refuse the tunnel, or let it be opened and note how it is treated."""
         reference = self._desk.reference()
@@ -106,7 +104,6 @@ class Guard:
 
     # --- TLS ---------------------------------------------------------------------------------
 
-    @fail_closed
     def tls_clienthello(self, data: tls.ClientHelloData) -> None:
         """Decide by CONNECT host and SNI whether TLS is terminated here."""
         data.ignore_connection = False
@@ -158,12 +155,11 @@ class Guard:
 
     # --- plain HTTP --------------------------------------------------------------------------
 
-    @fail_closed
     async def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Decide a plain ``http://`` request; what runs inside a tunnel is for ``Admit``."""
         tunnel = self.tunnels.get(flow.client_conn)
         if tunnel is not None:
-            if tunnel.refusal is not None or not self._may_use(tunnel):
+            if _may_be_costly(flow.request) and (tunnel.refusal is not None or not self._may_use(tunnel)):
                 flow.metadata[HOPELESS] = True
             return
         reference = self._desk.reference()
@@ -212,7 +208,6 @@ class Guard:
         if request.headers.get("upgrade"):
             raise Stop(Reason.NOT_TLS, destination)
 
-    @fail_closed
     async def responseheaders(self, flow: http.HTTPFlow) -> None:
         """Pass the answer of a plain site on unread."""
         if flow.client_conn not in self.tunnels and flow.response is not None and flow.request.stream:
@@ -220,7 +215,6 @@ class Guard:
 
     # --- the way out -------------------------------------------------------------------------
 
-    @fail_closed
     def server_connect(self, data: ServerConnectionHookData) -> None:
         """Open no connection that nobody decided: the last look before the socket."""
         data.server.error = "refused by the gate"
@@ -234,7 +228,6 @@ class Guard:
         if decided:
             data.server.error = None
 
-    @fail_closed
     def server_connected(self, data: ServerConnectionHookData) -> None:
         """Close a connection whose address is not public, however the name came to resolve to it."""
         address, port = data.server.address[:2] if data.server.address else ("", 0)
@@ -334,6 +327,14 @@ class Guard:
             b"",
             {"X-Sekimori-Reason": "DENY_GATE_ERROR", "X-Sekimori-Reference": reference, "Retry-After": "5"},
         )
+
+
+def _may_be_costly(request: http.Request) -> bool:
+    """Tell whether a body may be large, or may decode to something large."""
+    if "content-encoding" in request.headers:
+        return True
+    length = request.headers.get("content-length", "")
+    return not (length.isdecimal() and int(length) <= INLINE_LIMIT)
 
 
 def _tunnel_kind(kind: str) -> str:

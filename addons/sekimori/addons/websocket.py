@@ -22,7 +22,6 @@ from sekimori.addons.bodies import frame, stored_messages
 from sekimori.addons.capture import CaptureAnswer
 from sekimori.addons.desk import Desk
 from sekimori.addons.exchange import KEY, Capture, Exchange
-from sekimori.addons.failing import fail_closed
 from sekimori.addons.judge import Judge, MessageCase, MessageJudgement
 from sekimori.addons.reply import close_code
 from sekimori.errors import RecordError
@@ -78,7 +77,6 @@ class WebSocketTurns:
         self._capture = capture
         self._close = close
 
-    @fail_closed
     async def websocket_start(self, flow: http.HTTPFlow) -> None:
         """Open the session."""
         exchange: Exchange | None = flow.metadata.get(KEY)
@@ -89,7 +87,6 @@ class WebSocketTurns:
         exchange.websocket = Session(exchange, reader, base)
         self._desk.live.add(exchange)
 
-    @fail_closed
     async def websocket_message(self, flow: http.HTTPFlow) -> None:
         """Hold a message until it is decided and recorded; drop it if it may not go on."""
         if flow.websocket is None or not flow.websocket.messages:
@@ -120,7 +117,6 @@ class WebSocketTurns:
         if passes:
             message.dropped = False
 
-    @fail_closed
     async def websocket_end(self, flow: http.HTTPFlow) -> None:
         """Record a turn that was interrupted and forget the session."""
         exchange: Exchange | None = flow.metadata.get(KEY)
@@ -129,7 +125,6 @@ class WebSocketTurns:
         session = exchange.websocket
         session.closed = True
         self._desk.live.remove(exchange)
-        metrics.STREAMS.set(len(self._desk.live))
         if session.turn is not None:
             await self._outcome(session, session.turn, "blocked" if exchange.cut else "partial")
 

@@ -23,6 +23,7 @@ from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 from mitmproxy.websocket import WebSocketMessage
 from wsproto.frame_protocol import Opcode
 
+from sekimori import metrics
 from sekimori.errors import StateError
 from sekimori.gate.patches import where
 
@@ -43,16 +44,18 @@ class GateAddons(AddonManager):
         super().__init__(master)  # type: ignore[no-untyped-call]
         self._handlers: dict[str, tuple[Callable[[Any], Any], ...]] = {}
 
+    def handlers(self, name: str) -> tuple[Callable[[Any], Any], ...]:
+        """Return who listens to a hook."""
+        found = self._handlers.get(name)
+        if found is None:
+            listening = (getattr(addon, name, None) for addon in self.chain)
+            found = self._handlers[name] = tuple(each for each in listening if each is not None)
+        return found
+
     async def handle_lifecycle(self, event: Hook) -> None:
-        """Run a hook of a connection or a flow."""
-        handlers = self._handlers.get(event.name)
-        if handlers is None:
-            found = (getattr(addon, event.name, None) for addon in self.chain)
-            handlers = self._handlers[event.name] = tuple(each for each in found if each is not None)
-        if not handlers:
-            return
-        data = event.args()[0]
-        for handler in handlers:
+        """Run a hook of a connection or a flow, which has one field."""
+        data = next(iter(vars(event).values()))
+        for handler in self.handlers(event.name):
             try:
                 waiting = handler(data)
                 if waiting is not None:
@@ -60,6 +63,7 @@ class GateAddons(AddonManager):
             except AddonHalt:
                 return
             except Exception as error:  # noqa: BLE001 - whatever it is, the refusal that was set first stands
+                metrics.GATE_ERRORS.labels(event.name).inc()
                 logger.error("%s failed; what it had set stands: %s", event.name, where(error))  # noqa: TRY400
 
 

@@ -62,6 +62,7 @@ def apply(*, listener: socket.socket, max_message: int) -> None:
         )
     _listen_on(listener)
     _skip_type_checks()
+    _run_hooks_at_once()
     _limit_requests_only()
     _bound_heads()
     _skip_informational()
@@ -88,6 +89,27 @@ def _skip_type_checks() -> None:
     asyncio_utils.set_task_debug_info = lambda *_, **__: None
 
 
+def _run_hooks_at_once() -> None:
+    """Run a hook that nobody listens to without a pause, and the others without mitmproxy's wrapping."""
+
+    async def handle_hook(self: Any, hook: commands.StartHook) -> None:
+        addons = self.master.addons
+        if not addons.handlers(hook.name):
+            return
+        watchdog = self.timeout_watchdog
+        watchdog.can_timeout.clear()
+        watchdog.blocker += 1
+        try:
+            await addons.handle_lifecycle(hook)
+        finally:
+            watchdog.blocker -= 1
+            if watchdog.blocker == 0:
+                watchdog.register_activity()
+                watchdog.can_timeout.set()
+
+    mode_servers.ProxyConnectionHandler.handle_hook = handle_hook  # type: ignore[method-assign]
+
+
 def _limit_requests_only() -> None:
     """``body_size_limit`` bounds uploads; an answer is never bounded, only its capture is."""
     original = HttpStream.check_body_size
@@ -104,11 +126,15 @@ def _bound_heads() -> None:
     """Close a peer whose head, chunk line or trailer does not end: mitmproxy and h11 buffer it for ever."""
     original = _http1.Http1Connection._handle_event  # noqa: SLF001
 
-    def handle_event(self: _http1.Http1Connection, event: events.Event) -> layer.CommandGenerator[None]:
+    def bounded(self: _http1.Http1Connection, event: events.Event) -> layer.CommandGenerator[None]:
         yield from original(self, event)
         # Bodies are taken out of the buffer as they come; what stays is a line without an end, or pipelining.
         if len(self.buf) > _MAX_HEAD and self.state not in (self.passthrough, self.done):
             yield from _too_long(self)
+
+    def handle_event(self: _http1.Http1Connection, event: events.Event) -> layer.CommandGenerator[None]:
+        # Without a generator of ours in between as long as little is buffered: it would cost every event.
+        return bounded(self, event) if len(self.buf) > _MAX_HEAD // 2 else original(self, event)
 
     _http1.Http1Connection._handle_event = handle_event  # type: ignore[method-assign]  # noqa: SLF001
 
@@ -147,9 +173,12 @@ def _discard_hopeless_bodies() -> None:
     original = HttpStream.state_consume_request_body
 
     def consume(self: HttpStream, event: events.Event) -> layer.CommandGenerator[None]:
-        yield from original(self, event)
         refused = self.flow.response is not None or HOPELESS in self.flow.metadata
-        if refused and isinstance(event, RequestData) and len(self.request_body_buf) > _KEPT_OF_HOPELESS:
+        return discarding(self, event) if refused else original(self, event)
+
+    def discarding(self: HttpStream, event: events.Event) -> layer.CommandGenerator[None]:
+        yield from original(self, event)
+        if isinstance(event, RequestData) and len(self.request_body_buf) > _KEPT_OF_HOPELESS:
             dropped = self.flow.metadata.get(DROPPED, 0) + len(self.request_body_buf)
             self.flow.metadata[DROPPED] = dropped
             self.request_body_buf.clear()

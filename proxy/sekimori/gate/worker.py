@@ -278,6 +278,7 @@ class Worker:
         while True:
             self._beat = time.monotonic()
             self._clock.look()
+            metrics.STREAMS.set(len(self._desk.live))
             metrics.SPOOL_DEPTH.set(self._spool.depth)
             metrics.SPOOL_BYTES.set(self._spool.bytes)
             metrics.SPOOL_HIGH_WATER.set(self._settings.spool_high_water)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from typing import cast
+
 import zstandard
 
 from sekimori.errors import IntegrityError
@@ -13,11 +16,26 @@ _LEVEL = 3
 _WORTH_COMPRESSING = 256
 
 
+_LOCAL = threading.local()  # making one costs more than a small text does, and none may be shared by threads
+
+
+def _compressor() -> zstandard.ZstdCompressor:
+    if not hasattr(_LOCAL, "compressor"):
+        _LOCAL.compressor = zstandard.ZstdCompressor(level=_LEVEL)
+    return cast("zstandard.ZstdCompressor", _LOCAL.compressor)
+
+
+def _decompressor() -> zstandard.ZstdDecompressor:
+    if not hasattr(_LOCAL, "decompressor"):
+        _LOCAL.decompressor = zstandard.ZstdDecompressor()
+    return cast("zstandard.ZstdDecompressor", _LOCAL.decompressor)
+
+
 def pack(plaintext: bytes) -> tuple[int, bytes]:
     """Return how the bytes are packed, and the packed bytes."""
     if len(plaintext) < _WORTH_COMPRESSING:
         return PLAIN, plaintext
-    packed = zstandard.ZstdCompressor(level=_LEVEL).compress(plaintext)
+    packed = _compressor().compress(plaintext)
     # Pictures and encoded bodies don't shrink: kept as they are, they open faster.
     return (ZSTD, packed) if len(packed) < len(plaintext) * 9 // 10 else (PLAIN, plaintext)
 
@@ -32,6 +50,6 @@ def unpack(how: int, packed: bytes) -> bytes:
         size = zstandard.frame_content_size(packed)
         if not 0 <= size <= MAX_CONTENT_BYTES:
             raise IntegrityError("Stored content claims to be larger than any content may be.")
-        return zstandard.ZstdDecompressor().decompress(packed, max_output_size=size)
+        return _decompressor().decompress(packed, max_output_size=size)
     except zstandard.ZstdError as error:
         raise IntegrityError("Stored content can't be unpacked.") from error
