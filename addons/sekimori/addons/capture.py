@@ -148,7 +148,10 @@ class CaptureAnswer:
         if not keep:
             self._desk.live.remove(exchange)
             metrics.STREAMS.set(len(self._desk.live))
-        metrics.EXCHANGES.labels(exchange.service, exchange.intent.parse, state).inc()
+        intent = exchange.intent
+        metrics.EXCHANGES.labels(
+            exchange.service, metrics.dialect_label(intent.dialect), intent.parse, state
+        ).inc()
         metrics.BYTES.labels(exchange.service, "output").inc(exchange.capture.size)
         capture = exchange.capture
         kept = capture.take()

@@ -33,7 +33,10 @@ class Malformed(ValueError):  # noqa: N818 - about the request, not about us
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One request as it came: where to, from whom, what it says."""
+    """One request as it came: where to, from whom, what it says.
+
+    ``signs`` tells why traffic to a host that no catalogue knows was taken for AI.
+    """
 
     head: Head
     body: bytes
@@ -45,6 +48,7 @@ class Case:
     declared_class: int | None
     purpose: str | None
     information_type: str | None
+    signs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -199,7 +199,9 @@ class WebSocketTurns:
         outcome = Outcome(rid=rid, time_us=now, state="complete", body=self._stored(frame(payload)))
         self._desk.record.offer(intent)
         await self._desk.record.append(outcome)
-        metrics.EXCHANGES.labels(base.service, "unparsed", "complete").inc()
+        metrics.EXCHANGES.labels(
+            base.service, metrics.dialect_label(session.reader.name), "unparsed", "complete"
+        ).inc()
 
     # --- records -----------------------------------------------------------------------------
 
@@ -264,7 +266,9 @@ class WebSocketTurns:
             ),
             prompt=Body(sha256=turn.prompt.hash.hexdigest(), size=turn.prompt.size),
         )
-        metrics.EXCHANGES.labels(session.base.service, turn.parse, outcome.state).inc()
+        metrics.EXCHANGES.labels(
+            session.base.service, metrics.dialect_label(session.reader.name), turn.parse, outcome.state
+        ).inc()
         await self._desk.record.append(outcome)
 
     def _stored(self, framed: bytes) -> Body:

@@ -28,6 +28,8 @@ _BOMS = (
 _UTF8_NAMES = frozenset({"", "utf-8", "utf8", "us-ascii", "ascii"})
 _SPACE = b" \t\r\n"
 _DECODER = msgspec.json.Decoder()
+MAX_ELEMENTS = 300_000
+"""Members and elements of one text; a few compressed kilobytes can hold millions, each an object to build."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,8 @@ def read_certain(body: bytes, declared: str = "") -> Certain:
 
     Raises WireError where it is no JSON text, or nested beyond the bound.
     """
+    if body.count(b",") > MAX_ELEMENTS or body.count(b"[") + body.count(b"{") > MAX_ELEMENTS:
+        raise WireError(f"the text has more than {MAX_ELEMENTS} elements")
     texts: list[str] = []
     try:
         value = _DECODER.decode(body)
