@@ -1,6 +1,7 @@
 """Each command as people and scripts run it: words, exit codes, what is printed where."""
 
 import asyncio
+import base64
 import gzip
 import hashlib
 import json
@@ -15,7 +16,7 @@ import typer
 
 from sekimori.cli.checks import only_one
 from sekimori.cli.main import build
-from sekimori.ledger.record import Body, Intent, Outcome
+from sekimori.ledger.record import Attached, Body, Intent, Outcome
 from sekimori.ledger.spool import SpoolSettings, SpoolWriter
 from sekimori.vault.keys import KeyRing
 from sekimori.vault.passwords import verify_password
@@ -451,8 +452,140 @@ def test_a_recording_is_read(run, tmp_path, name, content):
 def test_what_is_no_recording_is_a_sentence(run, tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     result = run("wire", "try", tmp_path / name)
-    assert (result.code, result.out in {"", "id\tkind\tdialect\tparse\tmodel\tstream\tprompt\toutput\n"}) == (
+    assert (
+        result.code,
+        result.out in {"", "id\tkind\tdialect\tparse\tmodel\tstream\tprompt\toutput\tskipped\n"},
+    ) == (
         2,
         True,
     )
     assert str(tmp_path / name) in result.err
+
+
+CHUNKS = b"".join(
+    b"%x\r\n%s\r\n" % (len(piece), piece)
+    for piece in (b'{"model":"llama",', b'"response":"Hi","done":true}', b"")
+)
+
+
+def recording(tmp_path, value):
+    file = tmp_path / "made.json"
+    file.write_text(json.dumps(value))
+    return file
+
+
+def b64(text):
+    return base64.b64encode(text if isinstance(text, bytes) else text.encode()).decode()
+
+
+def test_a_recorders_chunks_are_no_part_of_a_body(run, tmp_path):
+    asked = {
+        "method": "POST",
+        "url": "http://h/api/generate",
+        "body_b64": b64('{"model":"llama","prompt":"Hi"}'),
+    }
+    file = recording(
+        tmp_path, {"id": 1, "request": asked, "response": {"status": 200, "body_b64": b64(CHUNKS)}}
+    )
+    found = run("wire", "try", file, "--json").lines[0]
+    assert (found["prompt"], found["output"], found["parse"]) == ("Hi", "Hi", "parsed")
+
+
+def test_traffic_without_any_sign_of_ai_is_tried_as_none(run, tmp_path):
+    asked = {"method": "POST", "url": "https://h/v1/customers", "body_b64": b64('{"email":"a@b.test"}')}
+    answer = {"status": 200, "headers": [["content-type", "application/json"]], "body_b64": b64('{"id":"1"}')}
+    found = run("wire", "try", recording(tmp_path, {"request": asked, "response": answer}), "--json").lines[0]
+    assert found["kind"] == "not-ai"
+
+
+def done(text):
+    item = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": text}]}
+    return {"type": "response.done", "response": {"status": "completed", "output": [item]}}
+
+
+def test_a_recorded_socket_is_read_as_a_conversation(run, tmp_path):
+    said = [
+        ("sent", {"type": "session.update", "session": {"type": "realtime", "instructions": "Be brief."}}),
+        ("sent", {"type": "conversation.item.create", "item": {
+            "type": "message", "role": "user", "content": [{"type": "input_text", "text": "First"}]}}),
+        ("sent", {"type": "response.create"}),
+        ("received", done("One")),
+        ("sent", {"type": "conversation.item.create", "item": {
+            "type": "message", "role": "user", "content": [{"type": "input_text", "text": "Second"}]}}),
+        ("sent", {"type": "response.create"}),
+        ("received", done("Two")),
+    ]  # fmt: skip
+    frames = [
+        {"direction": way, "opcode": "text", "payload_b64": b64(json.dumps(message))} for way, message in said
+    ]
+    asked = {"method": "GET", "url": "wss://h/v1/realtime?model=gpt-realtime", "headers": []}
+    file = recording(tmp_path, {"id": "s", "kind": "websocket", "request": asked, "frames": frames})
+    found = run("wire", "try", file, "--json").lines[0]
+    assert (found["kind"], found["dialect"]) == ("realtime", "openai-realtime")
+    assert (found["prompt"], found["output"]) == ("Second", "Two")
+    texts = [(message["role"], message["text"]) for message in found["messages"]]
+    assert texts[-4:] == [("user", "First"), ("assistant", "One"), ("user", "Second"), ("assistant", "Two")]
+
+
+def test_a_record_of_the_log_is_tried_with_a_reason_that_is_recorded(run, places):
+    archived(places, asked(dialect="openai-chat"), answered())
+    found = run("wire", "try", "R1", "--reason", "a reader is checked", "--json")
+    assert found.code == 0
+    assert (found.lines[0]["id"], found.lines[0]["prompt"], found.lines[0]["output"]) == (
+        "R1",
+        PROMPT,
+        "はい",
+    )
+    assert (found.lines[0]["kind"], found.lines[0]["parse"]) == ("generate", "parsed")
+    assert run("log", "list", "--json").lines[-1]["path"] == "/log/R1"
+
+
+def test_a_turn_of_a_socket_is_tried_like_a_session(run, places):
+    said = json.dumps({"type": "conversation.item.create", "item": {
+        "type": "message", "role": "user", "content": [{"type": "input_text", "text": "こんにちは"}]}}).encode()  # fmt: skip
+    prompt, output = (len(text).to_bytes(8) + text for text in (said, json.dumps(done("はい")).encode()))
+    archived(
+        places,
+        asked(mode="turn", path="/v1/realtime", target="/v1/realtime", kind="realtime", body=Body(stored=prompt, size=len(prompt))),
+        Outcome(rid="R1", time_us=NOW + 1, state="complete", body=Body(stored=output, size=len(output))),
+    )  # fmt: skip
+    found = run("wire", "try", "R1", "--reason", "x", "--json").lines[0]
+    assert (found["kind"], found["prompt"], found["output"]) == ("realtime", "こんにちは", "はい")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        pytest.param(["R9", "--reason", "x"], "There is no record R9", id="no record"),
+        pytest.param(["R1"], "needs a reason", id="no reason"),
+    ],
+)
+def test_a_record_that_may_not_be_tried_is_a_sentence(run, arguments, sentence):
+    result = run("wire", "try", *arguments)
+    assert (result.code, sentence in result.err) == (2, True)
+
+
+def test_the_report_counts_what_was_not_read_worst_first(run, places):
+    unread = {
+        "parse": "unparsed",
+        "skipped": ("messages[0].content[1].type=odd", "messages[4].content[1].type=odd"),
+    }
+    attached = (Attached("image/png", 10, "ab", False), Attached("text/plain", 5, "cd", True))
+    archived(
+        places,
+        asked("R1", dialect="openai-chat"),
+        answered("R1"),
+        asked("R2", kind="other-ai", attachments=attached, **unread),
+        asked("R3", decision="deny", body=Body(), **unread),
+    )
+    found = run("wire", "report", "--json").lines
+    assert [(line["dialect"], line["kind"], line["parse"]) for line in found] == [
+        (None, "other-ai", "unparsed"),
+        ("openai-chat", "generate", "parsed"),
+    ]
+    assert found[0]["skipped"] == [{"field": "messages[].content[].type=odd", "exchanges": 1}]
+    assert found[0]["attachments"] == {"read": 1, "unread": 1}
+    assert (found[0]["examples"], found[1]["examples"]) == (["R2"], [])
+    table = run("wire", "report", "--service", "openai-api").out
+    assert "50.0%" in table
+    assert run("wire", "report", "--service", "another", "--json").out == ""

@@ -19,6 +19,7 @@ SOURCES = [path for root in ("addons", "proxy", "storage", "console") for path i
 COMPUTED = {
     "service": r"(.*\.)?service|metrics\.service_label\(.*\)|.*\.label",
     "reason": r"(.*\.)?\w+\.value",
+    "dialect": r"(metrics\.)?dialect_label\(.*\)",
     "parse": r"(.*\.)?parse",
     "state": r"(.*\.)?state",
     "kind": r".*\bkind|\w*tunnel_kind\(.*\)",
@@ -78,6 +79,13 @@ def test_what_is_no_known_service_is_counted_as_other():
     assert metrics.service_label("evil.example\n", known=False) == "other"
     assert metrics.service_label(None, known=True) == "other"
     assert metrics.service_label("", known=True) == "other"
+
+
+def test_what_is_no_known_dialect_is_counted_as_none():
+    assert metrics.dialect_label("openai-chat") == "openai-chat"
+    assert metrics.dialect_label("openai-realtime") == "openai-realtime"
+    assert metrics.dialect_label("") == "none"
+    assert metrics.dialect_label("a stranger's") == "none"
 
 
 def test_every_name_says_its_program_and_its_unit():

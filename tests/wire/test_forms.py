@@ -30,8 +30,9 @@ def test_an_upload_names_its_model_and_its_file():
         "audio",
         "whisper-1",
         True,
-        "unparsed",
+        "parsed",
     )
+    assert (reading.dialect, reading.prompt) == ("transcription", "部外秘 の録音")
     (attachment,) = reading.attachments
     assert (attachment.name, attachment.media_type, attachment.read) == ("a.png", "image/png", False)
     assert {"部外秘 の録音", "a.png"} <= set(reading.texts)

@@ -7,7 +7,6 @@ import base64
 import gzip
 import json
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,8 +16,8 @@ from sekimori.wire.encoding import decode
 from sekimori.wire.model import Head, RequestReading, ResponseReading
 from sekimori.wire.read import read_request, read_response
 from sekimori.wire.sse import SseDecoder
+from support.traffic import TRAFFIC
 
-TRAFFIC = Path(__file__).parents[2].parent / "shared" / "traffic"
 PROVIDERS = [
     "openai",
     "anthropic",

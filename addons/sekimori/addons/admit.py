@@ -10,6 +10,7 @@ import hashlib
 import time
 import weakref
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,7 +18,7 @@ from mitmproxy import http
 from prometheus_client import Counter
 
 from sekimori import metrics
-from sekimori.addons.bodies import redactions, storable, stored_body
+from sekimori.addons.bodies import attached, redactions, storable, stored_body
 from sekimori.addons.desk import INLINE_LIMIT, Desk, client_address
 from sekimori.addons.destination import Destination
 from sekimori.addons.exchange import DROPPED, HOPELESS, KEY, Capture, Exchange, Tunnel
@@ -32,6 +33,7 @@ from sekimori.policy.reasons import Reason
 from sekimori.wire.model import Head
 from sekimori.wire.redact import redact_headers, redact_target
 from sekimori.wire.shape import error_shape
+from sekimori.wire.unknown import evidence
 
 if TYPE_CHECKING:
     from mitmproxy.connection import Client
@@ -108,9 +110,11 @@ class Admit:
             )
             self._desk.note(self._unread(flow, destination, tunnel, reference, refused))
             return
-        if destination.kind == "inspect" and judgement.reading.kind == "not-ai":
-            self._pass_unrecorded(flow)
-            return
+        if destination.kind == "inspect":
+            case = replace(case, signs=await self._signs(case, judgement))
+            if not case.signs:
+                self._pass_unrecorded(flow)
+                return
         await self._act(flow, case, judgement, policy, reference)
 
     # --- before reading ----------------------------------------------------------------------
@@ -162,6 +166,10 @@ class Admit:
             raise Refused(Reason.SCAN_UNAVAILABLE, "reading took too long", retryable=True) from error
         metrics.DECISION_SECONDS.observe(time.perf_counter() - started)
         return judgement
+
+    async def _signs(self, case: Case, judgement: Judgement) -> tuple[str, ...]:
+        look = partial(evidence, case.head, judgement.reading, body=case.body)
+        return await self._desk.off_loop(len(case.body), look)
 
     # --- after the decision ------------------------------------------------------------------
 
@@ -277,7 +285,7 @@ class Admit:
             detected=judgement.classified.detected_by,
             decision=decision.verdict,
             reasons=tuple(finding.code.value for finding in decision.reasons),
-            details=tuple(finding.detail for finding in decision.reasons),
+            details=(*(finding.detail for finding in decision.reasons), *case.signs),
             rule=decision.rule,
             policy=policy.snapshot.hash,
             grant=decision.grant or "",
@@ -292,6 +300,7 @@ class Admit:
             redacted=tuple(redactions(*target.spans, *headers.spans)),
             masked="" if allowed else mask(reading.prompt or ""),
             body=body,
+            attachments=attached(reading.attachments),
         )
 
     def _body(self, case: Case, *, stored: bool) -> Body:

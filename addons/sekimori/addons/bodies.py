@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 
 from sekimori.errors import WireError
-from sekimori.ledger.record import Body, Redaction
+from sekimori.ledger.record import Attached, Body, Redaction
 from sekimori.wire.encoding import decode
+from sekimori.wire.model import Attachment
 from sekimori.wire.redact import Span, redact_body
 
 _DECODED_LIMIT = 64 * 1024 * 1024
 _PREFIX = 8
+_ATTACHMENTS = 256  # kept of one prompt; a longer list is an attempt to fill the spool
 WEBSOCKET = "application/x-sekimori-websocket"
 """Media type of stored WebSocket messages: each prefixed by its length in 8 bytes, big-endian."""
 
@@ -88,6 +91,14 @@ def messages(framed: bytes) -> Iterator[tuple[int, bytes]]:
         offset += _PREFIX
         yield offset, framed[offset : offset + size]
         offset += size
+
+
+def attached(attachments: Iterable[Attachment]) -> tuple[Attached, ...]:
+    """Turn the attachments of a prompt into what the record keeps of them."""
+    return tuple(
+        Attached(each.media_type[:100], each.size, each.sha256, each.read)
+        for each in itertools.islice(attachments, _ATTACHMENTS)
+    )
 
 
 def redactions(*spans: Span) -> Iterator[Redaction]:

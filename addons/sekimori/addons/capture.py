@@ -155,7 +155,8 @@ class CaptureAnswer:
         exchange.finished = True
         if not keep:
             self._desk.live.remove(exchange)
-        _ended(exchange.service, exchange.intent.parse, state).inc()
+        intent = exchange.intent
+        _ended(exchange.service, intent.dialect, intent.parse, state).inc()
         _output_bytes(exchange.service).inc(exchange.capture.size)
         capture = exchange.capture
         kept = capture.take()
@@ -213,8 +214,8 @@ class CaptureAnswer:
 
 
 @lru_cache(maxsize=4096)
-def _ended(service: str, parse: str, state: str) -> Counter:
-    return metrics.EXCHANGES.labels(service, parse, state)
+def _ended(service: str, dialect: str, parse: str, state: str) -> Counter:
+    return metrics.EXCHANGES.labels(service, metrics.dialect_label(dialect), parse, state)
 
 
 @lru_cache(maxsize=4096)

@@ -35,7 +35,10 @@ class Malformed(ValueError):  # noqa: N818 - about the request, not about us
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One request as it came: where to, from whom, what it says; ``unread`` if that changes nothing."""
+    """One request as it came: where to, from whom, what it says; ``unread`` if that changes nothing.
+
+    ``signs`` tells why traffic to a host that no catalogue knows was taken for AI.
+    """
 
     head: Head
     body: bytes
@@ -48,6 +51,7 @@ class Case:
     declared_class: int | None
     purpose: str | None
     information_type: str | None
+    signs: tuple[str, ...] = ()
 
     @property
     def shape(self) -> str:

@@ -202,7 +202,9 @@ class WebSocketTurns:
         outcome = Outcome(rid=rid, time_us=now, state="complete", body=await self._stored(frame(payload)))
         self._desk.record.offer(intent)
         await self._desk.record.append(outcome)
-        metrics.EXCHANGES.labels(base.service, "unparsed", "complete").inc()
+        metrics.EXCHANGES.labels(
+            base.service, metrics.dialect_label(session.reader.name), "unparsed", "complete"
+        ).inc()
 
     # --- records -----------------------------------------------------------------------------
 
@@ -272,7 +274,9 @@ class WebSocketTurns:
             body=body,
             prompt=Body(sha256=turn.prompt.hash.hexdigest(), size=turn.prompt.size),
         )
-        metrics.EXCHANGES.labels(session.base.service, turn.parse, outcome.state).inc()
+        metrics.EXCHANGES.labels(
+            session.base.service, metrics.dialect_label(session.reader.name), turn.parse, outcome.state
+        ).inc()
         await self._desk.record.append(outcome)
 
     async def _stored(self, framed: bytes) -> Body:

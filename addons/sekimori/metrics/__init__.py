@@ -1,7 +1,7 @@
 """Every metric's name and labels, once.
 
-Labels come from closed sets: reason codes, catalogue and policy service ids, parse states. Never a
-user, a host from the wire or a prompt. ``service_label`` folds what is not in the policy or the
+Labels come from closed sets: reason codes, catalogue and policy service ids, wire dialects, parse states.
+Never a user, a host from the wire or a prompt. ``service_label`` folds what is not in the policy or the
 catalogue into ``other``.
 
 Processes share one folder (``PROMETHEUS_MULTIPROC_DIR``, set before this module is imported); the
@@ -17,9 +17,12 @@ from typing import Final
 from prometheus_client import Counter, Gauge, Histogram
 
 from sekimori.policy.reasons import Reason
+from sekimori.wire.dialects import DIALECTS
+from sekimori.wire.sockets import SOCKETS
 
 VERDICTS: Final = ("allow", "deny", "hold")
 REASONS: Final = ("", *(reason.value for reason in Reason))
+DIALECT_NAMES: Final = ("none", *dict.fromkeys([*(d.name for d in DIALECTS), *(s.name for s in SOCKETS)]))
 PARSES: Final = ("parsed", "partial", "unparsed")
 STATES: Final = ("complete", "partial", "blocked", "failed", "unknown-crash")
 TUNNEL_KINDS: Final = ("mixed", "support", "uncatalogued")
@@ -48,8 +51,9 @@ DECISIONS = Counter(
 )
 EXCHANGES = Counter(
     "sekimori_exchanges",
-    "Exchanges with AI services that ended, by service, how far they were read, and how they ended.",
-    ["service", "parse", "state"],
+    "Exchanges with AI services that ended, by service, wire dialect (none: no reader knew it), how far "
+    "they were read, and how they ended.",
+    ["service", "dialect", "parse", "state"],
 )
 BYTES = Counter(
     "sekimori_bytes",
@@ -161,7 +165,7 @@ GATE_ERRORS = Counter(
 # program) are bounded by what they name and stand in no list.
 LABEL_VALUES: Final[Mapping[Counter | Gauge | Histogram, Mapping[str, tuple[str, ...]]]] = {
     DECISIONS: {"verdict": VERDICTS, "reason": REASONS},
-    EXCHANGES: {"parse": PARSES, "state": STATES},
+    EXCHANGES: {"dialect": DIALECT_NAMES, "parse": PARSES, "state": STATES},
     BYTES: {"direction": ("prompt", "output")},
     DURABLE_SECONDS: {"record": ("intent", "outcome")},
     TUNNELS: {"kind": TUNNEL_KINDS},
@@ -191,6 +195,14 @@ def _start_at_zero() -> None:
 _start_at_zero()
 
 
+_DIALECTS = frozenset(DIALECT_NAMES)
+
+
 def service_label(service: str | None, *, known: bool) -> str:
     """Fold a service id into the closed label set."""
     return service if service and known else "other"
+
+
+def dialect_label(dialect: str) -> str:
+    """Fold the name of a wire dialect into the closed label set."""
+    return dialect if dialect in _DIALECTS else "none"

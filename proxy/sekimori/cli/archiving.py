@@ -52,7 +52,7 @@ class Counted:
 
 def run(orders: Orders) -> int:
     """Store what stands in the spool until told to stop; then once more, for what was last written."""
-    # Behind a gate worker that wants the same core, with enough left to keep up: the spool holds what is late.
+    # Behind a gate worker that wants the same core, with enough to keep up: the spool holds what is late.
     os.nice(5)
     places = orders.places
     stop = ends_with(orders.lifeline_fd)

@@ -7,6 +7,7 @@ frames[{direction,opcode,payload_b64}]}``. Fields that are not needed here are l
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -17,8 +18,10 @@ import msgspec
 from sekimori.errors import UsageError
 from sekimori.wire.model import Head, RequestReading, ResponseReading
 from sekimori.wire.read import read_request, read_response
+from sekimori.wire.unknown import evidence, kind_by_shape
 
-_WORST = ("unparsed", "partial", "parsed")
+_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})\r\n")
+WORST = ("unparsed", "partial", "parsed")
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -102,17 +105,46 @@ def _document(text: bytes, file: Path) -> list[Recording]:
 
 
 def summary(recording: Recording) -> dict[str, Any]:
-    """Say what the wire readers see in one interaction."""
+    """Say what the wire readers see in one interaction, as they would with a host that nobody knows."""
     url = urlsplit(recording.request.url)
     path = url.path + (f"?{url.query}" if url.query else "")
     head = Head(recording.request.method, url.netloc, path or "/", recording.request.headers)
-    request = read_request(head, recording.request.body_b64 or b"")
-    response = _answer(recording.response, head, request)
+    if recording.frames:
+        from sekimori.cli.session import summary_of_session
+
+        return summary_of_session(recording.id, head, recording.frames)
+    asked, response = whole(recording.request.body_b64), recording.response
+    request = read_request(head, asked)
+    fields = response.headers if response else ()
+    answered = whole(response.body_b64 if response else None)
+    signs = evidence(head, request, fields, body=asked, answered=answered)
+    read = read_response(head, request, response.status, fields, answered) if response and answered else None
+    return shown(recording.id, request, read, kind=kind_by_shape(head, request, signs))
+
+
+def whole(body: bytes | None) -> bytes:
+    """Take off the chunks of HTTP, which some recorders leave in a body and no gate ever sees."""
+    parts, rest = [], body or b""
+    while match := _CHUNK.match(rest):
+        size, start = int(match[1], 16), match.end()
+        if rest[start + size : start + size + 2] != b"\r\n":
+            break
+        parts.append(rest[start : start + size])
+        if not size:
+            return b"".join(parts)
+        rest = rest[start + size + 2 :]
+    return body or b""
+
+
+def shown(
+    name: str | int, request: RequestReading, response: ResponseReading | None, *, kind: str = ""
+) -> dict[str, Any]:
+    """Put two readings into the words of ``wire try``."""
     return {
-        "id": recording.id,
-        "kind": request.kind,
+        "id": name,
+        "kind": kind or request.kind,
         "dialect": request.dialect,
-        "parse": min(request.parse, response.parse if response else request.parse, key=_WORST.index),
+        "parse": min(request.parse, response.parse if response else request.parse, key=WORST.index),
         "model": request.model or (response.model if response else None),
         "stream": request.stream,
         "prompt": request.prompt,
@@ -123,9 +155,3 @@ def summary(recording: Recording) -> dict[str, Any]:
         "usage": msgspec.to_builtins(response.usage) if response else None,
         "skipped": sorted({*request.skipped, *(response.skipped if response else ())}),
     }
-
-
-def _answer(response: Response | None, head: Head, request: RequestReading) -> ResponseReading | None:
-    if response is None or not response.body_b64:
-        return None
-    return read_response(head, request, response.status, response.headers, response.body_b64)

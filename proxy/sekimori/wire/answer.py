@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from sekimori.wire.draft import MAX_SKIPPED, as_dict, as_text
-from sekimori.wire.model import Parse, ResponseReading, ToolCall, Usage
+from sekimori.wire.model import Attachment, Parse, ResponseReading, ToolCall, Usage
 
 MAX_TEXT = 16 << 20
 _MAX_CALLS = 4096
+_MAX_ATTACHMENTS = 1024
 
 
 class _Call:
@@ -24,7 +25,7 @@ class Answer:
     """What is known so far of an answer; beyond ``MAX_TEXT`` characters text is skipped."""
 
     __slots__ = (
-        "_calls", "_room", "error", "finish_reason", "model", "output", "reasoning", "refusal",
+        "_calls", "_room", "attachments", "error", "finish_reason", "model", "output", "reasoning", "refusal",
         "response_id", "scratch", "skipped", "understood", "usage",
     )  # fmt: skip
 
@@ -40,12 +41,20 @@ class Answer:
         self.response_id = ""
         self.understood = False
         self.scratch: dict[Any, Any] = {}
+        self.attachments: list[Attachment] = []
         self._calls: dict[Any, _Call] = {}
         self._room = MAX_TEXT
 
     def say(self, text: Any) -> None:
         """Add answer text."""
         self._add(self.output, text)
+
+    def so_far(self, text: Any) -> None:
+        """Take answer text that repeats all that came before it."""
+        if isinstance(text, str):
+            self._room += sum(map(len, self.output))
+            self.output = []
+            self._add(self.output, text)
 
     def think(self, text: Any) -> None:
         """Add reasoning text."""
@@ -89,6 +98,11 @@ class Answer:
             if type(value) is int:
                 self.usage[ours] = value
 
+    def attach(self, attachment: Attachment) -> None:
+        """Note a picture, a sound or a file that the service made."""
+        if len(self.attachments) < _MAX_ATTACHMENTS:
+            self.attachments.append(attachment)
+
     def skip(self, what: str) -> None:
         """Name something that bears text and was not understood."""
         if len(self.skipped) < MAX_SKIPPED and what not in self.skipped:
@@ -123,6 +137,7 @@ class Answer:
             error=self.error,
             refusal="".join(self.refusal),
             response_id=self.response_id,
+            attachments=tuple(self.attachments),
         )
 
 
@@ -136,6 +151,8 @@ def error_text(holder: Any) -> str:
     if isinstance(error, dict):
         told = error.get("message") or error.get("metadata") or error.get("type") or error.get("code")
         return told if isinstance(told, str) else "error"
+    if isinstance(error, list) and error and isinstance(error[0], str):
+        return error[0]
     if isinstance(error, str) and error:
         return as_text(holder.get("error_description")) or error
     return ""

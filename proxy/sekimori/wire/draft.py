@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sekimori.wire.media import elsewhere, from_base64, from_url, inline
+from sekimori.wire.media import describe, elsewhere, from_base64, from_url, inline
 from sekimori.wire.model import Attachment, Message, ToolCall
 from sekimori.wire.texts import bears_text
 
@@ -97,6 +97,10 @@ class Draft:
     def attach_base64(self, turn: Turn, data: str, *, declared: str = "", name: str = "") -> None:
         """Take inline base64 out of a message."""
         self._attach(turn, *from_base64(data, declared=declared, name=name))
+
+    def attach_bytes(self, turn: Turn, data: bytes, *, declared: str = "", name: str = "") -> None:
+        """Take content that came as it is."""
+        self._attach(turn, *describe(data, declared=declared, name=name))
 
     def attach_url(self, turn: Turn, url: str, *, declared: str = "", name: str = "") -> None:
         """Take a data URL, or note an address, of a message."""

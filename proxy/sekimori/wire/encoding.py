@@ -192,6 +192,9 @@ class ContentDecoder:
 
     def feed(self, chunk: bytes) -> bytes:
         """Add a chunk and return what it decodes to."""
+        if not self._layers and len(chunk) <= self._room:
+            self._room -= len(chunk)
+            return chunk
         self._first(chunk)
         return self.taken()
 
@@ -223,6 +226,28 @@ def codings(content_encoding: str) -> list[str]:
     if len(names) > MAX_CODINGS or any(name not in _MARKED for name in names):
         raise WireError(f"the content coding {content_encoding[:64]!r} is not known")
     return names
+
+
+_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]{0,256})?\r\n")
+
+
+def dechunked(body: bytes) -> bytes:
+    """Take the chunked transfer coding off a whole body that a recorder left it on; any other stays as it is.
+
+    Nothing short of all chunks, to the last and empty one, is taken for the coding (RFC 9112, 7.1).
+    """
+    pieces: list[bytes] = []
+    at = 0
+    while (mark := _CHUNK.match(body, at)) is not None:
+        size, at = int(mark[1], 16), mark.end()
+        if size == 0:
+            return b"".join(pieces)
+        pieces.append(body[at : at + size])
+        at += size
+        if body[at : at + 2] != b"\r\n":
+            break
+        at += 2
+    return body
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
 
-from sekimori.wire.media import inline
+from sekimori.wire.media import inline, is_textual
 from sekimori.wire.model import Attachment
+from sekimori.wire.texts import texts_of_file
 
 FORM_TYPES = frozenset({"multipart/form-data", "application/x-www-form-urlencoded"})
 MAX_PARTS = 1000
@@ -99,10 +100,10 @@ def _place(form: Form, parameters: dict[str, str], content: bytes, declared: str
         except UnicodeDecodeError:
             form.sure = False
     attachment = inline(content, declared=declared, name=filename or "")
-    if attachment.media_type.startswith("text/"):
+    if is_textual(attachment.media_type):
         text = content.decode("utf-8", "replace")
         attachment = inline(content, declared=declared, name=filename or "", read="�" not in text)
-        form.texts.append(text)
+        form.texts += texts_of_file(text)
     form.attachments.append(attachment)
     if filename:
         form.texts.append(filename)

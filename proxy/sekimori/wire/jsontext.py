@@ -13,6 +13,8 @@ import msgspec
 from sekimori.errors import WireError
 
 _DECODER = msgspec.json.Decoder()
+read_fast = _DECODER.decode
+"""Read a strict JSON text; raises ValueError where it is none, and RecursionError where it is too deep."""
 
 
 def read_json(body: bytes | str) -> Any:

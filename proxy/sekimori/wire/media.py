@@ -42,6 +42,26 @@ _OFFICE: tuple[tuple[bytes, str], ...] = (
 _DATA_URL = re.compile(r"data:([^,;]{0,127})((?:;[^,;]{0,127}){0,8}),", re.IGNORECASE)
 _RIFF = {b"WEBP": "image/webp", b"WAVE": "audio/wav", b"AVI ": "video/x-msvideo"}
 _SNIFFED = 4096
+_NAMED = ("text/", "application/", "image/svg")
+_TEXTUAL = frozenset(
+    {
+        "application/json",
+        "application/jsonl",
+        "application/x-jsonlines",
+        "application/x-ndjson",
+        "application/x-sh",
+        "application/x-yaml",
+        "application/xml",
+        "application/yaml",
+        "application/javascript",
+        "application/sql",
+    }
+)
+
+
+def is_textual(media_type: str) -> bool:
+    """Tell a media type whose content is text to read: of marks, of records, or of nothing but words."""
+    return media_type.startswith("text/") or media_type in _TEXTUAL or media_type.endswith(("+json", "+xml"))
 
 
 def sniff(data: bytes, declared: str = "") -> str:
@@ -55,7 +75,8 @@ def sniff(data: bytes, declared: str = "") -> str:
         return _brand(data[8:12])
     declared = declared.partition(";")[0].strip().lower()
     if _is_text(data):
-        return declared if declared.startswith(("text/", "application/", "image/svg")) else "text/plain"
+        named = declared != "application/octet-stream" and declared.startswith(_NAMED)
+        return declared if named else "text/plain"
     # Binary that is declared as text would count as read by whoever trusts the name.
     return declared if declared and not declared.startswith("text/") else "application/octet-stream"
 
@@ -115,7 +136,7 @@ def from_url(url: str, *, declared: str = "", name: str = "") -> tuple[Attachmen
 def describe(data: bytes, *, declared: str = "", name: str = "") -> tuple[Attachment, str]:
     """Describe content and return its text where it is plain text, else an empty string."""
     kind = sniff(data, declared)
-    if not kind.startswith("text/") and kind not in ("application/json", "application/xml"):
+    if not is_textual(kind):
         return inline(data, declared=declared, name=name), ""
     try:
         text = data.decode()

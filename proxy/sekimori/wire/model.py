@@ -129,3 +129,4 @@ class ResponseReading:
     error: str = ""
     refusal: str = ""
     response_id: str = ""
+    attachments: tuple[Attachment, ...] = ()

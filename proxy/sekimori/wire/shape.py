@@ -16,7 +16,18 @@ _BY_DIALECT: dict[str, Shape] = {
     "openai-embeddings": "openai",
     "openai-completions": "openai",
     "anthropic-messages": "anthropic",
+    "anthropic-complete": "anthropic",
     "gemini": "gemini",
+    "gemini-state": "gemini",
+    "vertex-predict": "gemini",
+    "bedrock-converse": "bedrock",
+    "bedrock-invoke": "bedrock",
+    "bedrock-agent": "bedrock",
+    "sagemaker": "bedrock",
+    "openai-images": "openai",
+    "openai-assistants": "openai",
+    "openai-stored": "openai",
+    "realtime-sessions": "openai",
 }
 _BY_HEADER: tuple[tuple[str, Shape], ...] = (
     ("anthropic-version", "anthropic"),
@@ -40,7 +51,7 @@ def error_shape(head: Head, api_style: str = "") -> Shape:
     """Choose the shape of an error: by path, by what only one SDK sends, then by the catalogue's word."""
     target = read_target(head)
     claimed = by_target(head.method, target)
-    if claimed is not None:
+    if claimed is not None and claimed[0].name in _BY_DIALECT:
         return _vertex(target.segments) or _BY_DIALECT[claimed[0].name]
     parts = target.segments
     if len(parts) > 2 and parts[-1] in _BEDROCK and parts[-3] == "model":

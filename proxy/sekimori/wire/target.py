@@ -17,6 +17,11 @@ _OVERRIDES = frozenset(
 )
 # Path parameters, encoded slashes, double encoding, controls: servers differ in what they make of them.
 _ODD = re.compile(r"[\x00-\x20\x7f/\\%;#]|^\.{1,2}$")
+# The one name that needs a slash within a segment: AWS calls profiles and models so in its paths.
+_ARN = re.compile(
+    r"arn:aws[a-z-]{0,10}:(?:bedrock|sagemaker):[a-z0-9-]{0,32}:[0-9]{0,12}:[a-z-]{1,40}"
+    r"/[A-Za-z0-9][A-Za-z0-9._:-]{0,128}"
+)
 _MAX_QUERY = 1 << 16
 
 
@@ -41,7 +46,7 @@ def read_target(head: Head) -> Target:
     """Split the target of a request."""
     path, _, query = head.path.partition("?")
     segments = tuple([_decoded(part) for part in path.split("/") if part])
-    odd = any(map(_ODD.search, segments)) or "�" in path
+    odd = any(_ODD.search(part) and not _ARN.fullmatch(part) for part in segments) or "�" in path
     pairs = tuple(parse_qsl(query, keep_blank_values=True)) if 0 < len(query) < _MAX_QUERY else ()
     odd = odd or len(query) >= _MAX_QUERY or any(key.lower() in _OVERRIDES for key, _ in pairs)
     return Target(segments, pairs, odd or any(name.lower() in _OVERRIDES for name, _ in head.headers))

@@ -15,6 +15,7 @@ from sekimori.wire.jsontext import read_json
 MAX_DEPTH = 100
 _IDENTIFIERS = frozenset({"type", "role", "object", "id", "model", "status"})
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_.:/-]{1,64}")
+_USUAL = frozenset({"user", "assistant", "system", "tool", "text", "string", "object", "function", "integer"})
 _BLOB = 512
 
 
@@ -40,7 +41,7 @@ def _walk(value: Any, out: list[str], names: set[str], depth: int) -> int:
     for name, item in value.items():
         kind = type(item)
         if kind is str:
-            if name in _IDENTIFIERS and _IDENTIFIER.fullmatch(item):
+            if name in _IDENTIFIERS and (item in _USUAL or _IDENTIFIER.fullmatch(item)):
                 continue
             if item and len(item) < _BLOB and item[0] not in "{[":
                 out.append(item)
@@ -75,6 +76,20 @@ def _text(text: str, out: list[str]) -> None:
         out += held
     else:
         out.append(text)
+
+
+def texts_of_file(text: str) -> list[str]:
+    """List the texts of a file; where it holds JSON with escapes, as one text or in lines, it is opened."""
+    if "\\u" not in text or text.lstrip()[:1] not in ("{", "["):
+        return [text]
+    found: list[str] = []
+    whole = len(text.splitlines()) == 1 or "}\n{" not in text
+    for part in [text] if whole else text.splitlines():
+        try:
+            texts_of(read_json(part) if part.strip() else None, found)
+        except WireError:
+            found.append(part)
+    return found
 
 
 def is_blob(text: str) -> bool:

@@ -1,7 +1,8 @@
 """WebSocket sessions divided into user turns, one record each.
 
-OpenAI's realtime events are known: a turn starts with what the user says, and ``response.done`` ends it. Of
-any other dialect nothing is assumed: every message is a turn of its own.
+The dialects that are known are in ``sekimori.wire.sockets``: there a turn starts with what the user says, and
+a message of the service ends it. A session whose target shows none of them may still show one by a message.
+Of any other nothing is assumed: every message is a turn of its own.
 """
 
 from __future__ import annotations
@@ -10,32 +11,19 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from sekimori.errors import WireError
-from sekimori.wire.certain import read_certain
-from sekimori.wire.draft import as_dict, as_list, as_text
+from sekimori.wire.answer import Answer
+from sekimori.wire.certain import Certain, read_certain
 from sekimori.wire.jsontext import read_json
-from sekimori.wire.media import from_base64, from_url, inline
-from sekimori.wire.model import Attachment, Head, Parse
+from sekimori.wire.media import inline
+from sekimori.wire.model import Attachment, Head, Message, Parse, ResponseReading
+from sekimori.wire.signalr import SEPARATOR, SignalRDecoder
+from sekimori.wire.sockets import Said, socket_at, socket_named, socket_shown
 from sekimori.wire.target import read_target
 
 Part = Literal["starts_turn", "joins_turn", "control"]
 REALTIME = "openai-realtime"
-
-_SAID = frozenset(
-    {"conversation.item.create", "input_audio_buffer.append", "input_audio_buffer.commit", "response.create"}
-)
-_CONTROL = frozenset(
-    {
-        "session.update",
-        "transcription_session.update",
-        "conversation.item.delete",
-        "conversation.item.retrieve",
-        "conversation.item.truncate",
-        "input_audio_buffer.clear",
-        "output_audio_buffer.clear",
-        "response.cancel",
-        "session.avatar.connect",
-    }
-)
+_MAX_SHOWN = 1 << 20  # bytes of a message of an unknown service that may show its dialect
+_TRIES = 8  # messages of an unknown service that are looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +31,7 @@ class ClientEvent:
     """A message of the client: what it does to the turn, and what it says.
 
     ``model`` is the model that it asks for, if it names one; it is certain unless ``model_certain`` is false.
+    ``skipped`` names what bears text and was not understood.
     """
 
     part: Part
@@ -53,57 +42,137 @@ class ClientEvent:
     attachments: tuple[Attachment, ...] = ()
     parse: Parse = "unparsed"
     kind: str = ""
+    messages: tuple[Message, ...] = ()
+    tools: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
 
 
 class TurnReader:
-    """Reads one WebSocket session; neither method raises."""
+    """Reads one WebSocket session; no method raises.
 
-    def __init__(self, head: Head, dialect_hint: str = "") -> None:
-        segments = read_target(head).segments
-        self.dialect = REALTIME if dialect_hint == REALTIME or segments[-1:] == ("realtime",) else ""
+    With ``answers`` it also reads what the service says, for ``answer``: the gate does without.
+    ``dialect`` is empty where every message is a turn of its own; ``name`` tells the dialect also then.
+    """
+
+    def __init__(self, head: Head, dialect_hint: str = "", *, answers: bool = False) -> None:
+        target = read_target(head)
+        self._socket = socket_named(dialect_hint) or (None if target.odd else socket_at(target))
         self._open = False
+        self._answers = answers
+        self._answer = Answer()
+        self._tries = _TRIES
+
+    @property
+    def name(self) -> str:
+        """The dialect that is spoken, empty where it is not known."""
+        return self._socket.name if self._socket else ""
+
+    @property
+    def dialect(self) -> str:
+        """The dialect whose turns are known, empty where every message is a turn of its own."""
+        return self._socket.name if self._socket and not self._socket.pushes else ""
 
     def client(self, payload: bytes, is_text: bool) -> ClientEvent:  # noqa: FBT001 - as WebSocket libraries call it
         """Read a message of the client."""
         try:
-            read = read_certain(payload) if is_text else None
+            # Some services send JSON as binary messages, in both directions.
+            read = self._messages(payload) if is_text or payload[:1] in (b"{", b"[") else []
         except WireError:
-            read = None
-        if read is None:
+            read = []
+        if not read:
             return self._unread(payload)
-        kind = as_text(as_dict(read.value).get("type"))
-        if not self.dialect or kind not in _SAID | _CONTROL:
-            return ClientEvent(self._part(kind), tuple(read.texts), model_certain=False, kind=kind)
-        part, event = self._part(kind), as_dict(read.value)
-        named = [value for value in _models(event) if value is not None]
-        model = named[0] if named and isinstance(named[0], str) else None
-        certain = read.sure and not read.twice and all(value == model for value in named)
-        parse: Parse = "partial" if read.twice else "parsed"
-        return ClientEvent(
-            part, tuple(read.texts), _said(event), model, certain, tuple(_attached(event)), parse, kind
-        )
+        if self._socket is None:
+            self._socket = next(filter(None, (socket_shown(one.value) for one in read)), None)
+        said = [self._said(one.value) for one in read]
+        texts = tuple(text for one in read for text in one.texts)
+        kind = _kind(read[-1].value)
+        known = [one for one in said if one is not None]
+        if self._socket is None or len(known) < len(said):
+            return ClientEvent(self._part(control=False), texts, model_certain=False, kind=kind)
+        return self._event(known, read, texts, kind)
 
     def server(self, payload: bytes, is_text: bool) -> bool:  # noqa: FBT001
         """Read a message of the service; tell whether it ends the turn."""
-        if not self.dialect:
+        if self._socket is None:
+            self._look(payload)
+        socket = self._socket
+        if socket is None:
             return True
-        if not is_text or b"response.done" not in payload:
-            return False
+        text = is_text or payload[:1] in (b"{", b"[")
+        if not text or not (self._answers or any(mark in payload for mark in socket.marks)):
+            return socket.pushes
+        answer = self._answer if self._answers else Answer()
+        ends = False
         try:
-            ends = as_dict(read_json(payload)).get("type") == "response.done"
+            for piece in _pieces(payload) if socket.separated else [payload]:
+                ends = socket.server(answer, read_json(piece)) or ends
         except WireError:
-            ends = False
+            answer.skip("a message that is no JSON text")
+        except Exception as fault:  # noqa: BLE001 - a reader's own mistake must not stop a session
+            answer.skip(f"reader: {type(fault).__name__}")
         self._open = self._open and not ends
-        return ends
+        return ends or socket.pushes
+
+    def answer(self) -> ResponseReading:
+        """Return what the service said since the last call, where the reader was made to read it."""
+        answer, self._answer = self._answer, Answer()
+        self._answer.model = answer.model  # told once, at the beginning of a session
+        if self._socket is not None and self._socket.finish is not None:
+            self._socket.finish(answer)
+        return answer.reading()
+
+    def heard(self) -> str:
+        """Tell what the service understood of the user's speech since the last ``answer``."""
+        return "".join(self._answer.scratch.get("heard", ()))
+
+    def _said(self, value: Any) -> Said | None:
+        try:
+            return self._socket.client(value) if self._socket is not None else None
+        except Exception:  # noqa: BLE001 - what the reader stumbles over is unread, and the grant decides
+            return None
+
+    def _messages(self, payload: bytes) -> list[Certain]:
+        separated = SEPARATOR in payload and (self._socket is None or self._socket.separated)
+        return [read_certain(piece) for piece in (_pieces(payload) if separated else [payload])]
+
+    def _look(self, payload: bytes) -> None:
+        """Look whether a message of an unknown service shows its dialect."""
+        if self._tries > 0 and len(payload) <= _MAX_SHOWN and payload[:1] in (b"{", b"["):
+            self._tries -= 1
+            try:
+                self._socket = socket_shown(read_json(payload))
+            except WireError:
+                return
+
+    def _event(self, said: list[Said], read: list[Certain], texts: tuple[str, ...], kind: str) -> ClientEvent:
+        models = [model for one in said for model in one.models]
+        model = models[0] if models and isinstance(models[0], str) else None
+        twice = any(one.twice for one in read)
+        certain = all(one.sure for one in read) and not twice and all(value == model for value in models)
+        messages = tuple(message for one in said for message in one.messages)
+        skipped = tuple(what for one in said for what in one.skipped)
+        return ClientEvent(
+            self._part(control=all(one.control for one in said)),
+            texts,
+            next((told.text for told in reversed(messages) if told.role == "user"), ""),
+            model,
+            certain,
+            tuple(attachment for one in said for attachment in one.attachments),
+            "partial" if twice or skipped else "parsed",
+            kind,
+            messages,
+            tuple(name for one in said for name in one.tools),
+            skipped,
+        )
 
     def _unread(self, payload: bytes) -> ClientEvent:
         text = payload.decode("utf-8", "replace")
         texts = () if "�" in text else (text,)
         attachments = () if texts else (inline(payload),)
-        return ClientEvent(self._part(""), texts, model_certain=False, attachments=attachments)
+        return ClientEvent(self._part(control=False), texts, model_certain=False, attachments=attachments)
 
-    def _part(self, kind: str) -> Part:
-        if self.dialect and kind in _CONTROL:
+    def _part(self, *, control: bool) -> Part:
+        if self.dialect and control:
             return "control"
         if self.dialect and self._open:
             return "joins_turn"
@@ -111,28 +180,17 @@ class TurnReader:
         return "starts_turn"
 
 
-def _models(event: dict[str, Any]) -> list[Any]:
-    """List each place in which an event can name the model that answers."""
-    return [as_dict(event.get("session")).get("model"), as_dict(event.get("response")).get("model")]
+def _pieces(payload: bytes) -> list[bytes]:
+    """Cut a WebSocket message into those that it holds."""
+    decoder = SignalRDecoder()
+    return [bytes(event.data) for event in decoder.feed(payload) + decoder.finish()]  # type: ignore[arg-type]
 
 
-def _said(event: dict[str, Any]) -> str:
-    """Find the words of the user in an event."""
-    item = as_dict(event.get("item"))
-    if item.get("type") != "message" or item.get("role") != "user":
+def _kind(value: Any) -> str:
+    """Give the name of an event, by whichever member holds it."""
+    if not isinstance(value, dict):
         return ""
-    parts = [as_dict(part) for part in as_list(item.get("content"))]
-    return "".join(as_text(part.get("text")) or as_text(part.get("transcript")) for part in parts)
-
-
-def _attached(event: dict[str, Any]) -> list[Attachment]:
-    """Find the sounds and pictures of an event."""
-    found = (
-        [from_base64(event["audio"], declared="audio/pcm")[0]] if isinstance(event.get("audio"), str) else []
-    )
-    for part in map(as_dict, as_list(as_dict(event.get("item")).get("content"))):
-        if isinstance(part.get("audio"), str):
-            found.append(from_base64(part["audio"], declared="audio/pcm")[0])
-        if isinstance(part.get("image_url"), str):
-            found.append(from_url(part["image_url"])[0])
-    return found
+    for key in ("type", "event", "command"):
+        if isinstance(value.get(key), str):
+            return str(value[key])[:64]
+    return next((str(key)[:64] for key in value), "")

@@ -48,6 +48,18 @@ class Body(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     redacted: tuple[Redaction, ...] = ()
 
 
+class Attached(msgspec.Struct, frozen=True, array_like=True):
+    """A file, picture or sound that travelled with a prompt, told by its content; its name is not kept here.
+
+    ``read`` tells that the class detector saw its text. What is not inline has no size and no hash.
+    """
+
+    media_type: str
+    size: int
+    sha256: str
+    read: bool
+
+
 class Intent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="intent"):
     """A request that is about to be forwarded, or that was refused.
 
@@ -95,6 +107,7 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=
     redacted: tuple[Redaction, ...] = ()
     masked: str = ""
     body: Body = Body()
+    attachments: tuple[Attached, ...] = ()
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="outcome"):

@@ -7,15 +7,17 @@ edit).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Engine, Select, insert, select
 
 from sekimori.errors import IntegrityError, UsageError
-from sekimori.ledger.record import Intent
+from sekimori.ledger.record import Intent, Outcome
 from sekimori.store.clearing import ERASED
 from sekimori.store.content import Content, content_of
+from sekimori.store.coverage import coverage
 from sekimori.store.engine import reading, writing
 from sekimori.store.exchanges import Exchange, ExchangeRepo
 from sekimori.store.finding import Finder, Query
@@ -30,6 +32,16 @@ from sekimori.store.tables import READING, RECORD
 from sekimori.store.tokens import Tokens
 
 __all__ = ["LogReader", "Query"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One exchange as it is stored: its entries, and the bytes of both bodies."""
+
+    intent: Intent
+    outcome: Outcome | None
+    asked: bytes
+    answered: bytes
 
 
 class LogReader:
@@ -66,6 +78,13 @@ class LogReader:
 
     def content(self, rid: str, *, reader: str, reader_source: str, reason: str) -> Content | None:
         """Record that ``reader`` reads this content, then return it; None when there is no such record."""
+        stored = self.stored(rid, reader=reader, reader_source=reader_source, reason=reason)
+        if stored is None:
+            return None
+        return content_of(stored.intent, stored.outcome, stored.asked, stored.answered)
+
+    def stored(self, rid: str, *, reader: str, reader_source: str, reason: str) -> Stored | None:
+        """Record that ``reader`` reads this content, then return its bytes; None when there is none."""
         if not reader or not reason.strip():
             raise UsageError("Reading content needs a reader and a reason.", hint="Give --reason.")
         if self.show(rid) is None:
@@ -79,8 +98,14 @@ class LogReader:
                         f"Record {rid} is not what was written.", hint="Run sekimori verify."
                     )
                 asked, answered = exchanges.asked(row), exchanges.answered(row)
-                return content_of(exchange.intent, exchange.outcome, asked, answered)
+                return Stored(exchange.intent, exchange.outcome, asked, answered)
         return None
+
+    def coverage(
+        self, *, service: str | None = None, since_us: int | None = None, until_us: int | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Count by service, dialect, kind and parse how much of what crossed the barrier was read."""
+        return coverage(self._engine, self._cipher, service=service, since_us=since_us, until_us=until_us)
 
     def _record_reading(self, rid: str, reader: str, reader_source: str, reason: str) -> None:
         intent = Intent(

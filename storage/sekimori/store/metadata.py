@@ -9,6 +9,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
+
 from sekimori.ledger.record import Intent, Outcome, Redaction
 from sekimori.store.rows import Answer, first_state
 
@@ -66,6 +68,7 @@ def _asked(intent: Intent) -> Metadata:
         "masked": intent.masked or None,
         "prompt_sha256": intent.body.sha256 or None,
         "prompt_bytes": intent.body.size,
+        "attachments": [msgspec.structs.asdict(attached) for attached in intent.attachments],
     }
 
 

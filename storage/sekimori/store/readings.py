@@ -26,6 +26,11 @@ def read_stored_request(intent: Intent, stored: bytes) -> RequestReading:
     return read_request(_head(intent), stored)
 
 
+def stored_head(intent: Intent) -> Head:
+    """Return the head of a request as the readers get it: its fields are those of what is stored."""
+    return _head(intent)
+
+
 def read_stored_response(
     intent: Intent, outcome: Outcome, stored: bytes, request: RequestReading | None = None
 ) -> ResponseReading:

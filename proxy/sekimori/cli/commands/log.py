@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -85,15 +86,9 @@ def show(
     """
     from sekimori.cli.catch_up import catch_up
     from sekimori.cli.opened import log_reader
-    from sekimori.cli.options import configured
 
-    if content and not reason.strip():
-        raise UsageError("Reading content needs a reason, which is recorded.", hint="Give --reason TEXT.")
-    if content and configured(config).profile != "enterprise":
-        raise UsageError(
-            "In this profile the operating system's user may not read content.",
-            hint="An authenticated reader reads it in the web pages.",
-        )
+    if content:
+        may_read_content(reason, config)
     places = installation(data, keys, config)
     _wait(catch_up(places))
     with log_reader(places) as log:
@@ -108,6 +103,19 @@ def show(
         print_json(found)
     else:
         _print_record(found)
+
+
+def may_read_content(reason: str, config: Path | None) -> None:
+    """Refuse whoever gives no reason, and everybody where the profile leaves reading to the web pages."""
+    from sekimori.cli.options import configured
+
+    if not reason.strip():
+        raise UsageError("Reading content needs a reason, which is recorded.", hint="Give --reason TEXT.")
+    if configured(config).profile != "enterprise":
+        raise UsageError(
+            "In this profile the operating system's user may not read content.",
+            hint="An authenticated reader reads it in the web pages.",
+        )
 
 
 def _wait(stored: bool) -> None:

@@ -1,44 +1,84 @@
-"""``sekimori wire``: what the wire readers make of recorded traffic."""
+"""``sekimori wire``: what the wire readers make of recorded traffic, and of the log."""
 
 from __future__ import annotations
 
+import getpass
+import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from sekimori.cli.options import DEFAULT_DATA, DEFAULT_KEYS, Data, Json, Keys
+from sekimori.cli.commands.log import may_read_content
+from sekimori.cli.commands.wire_report import report
+from sekimori.cli.options import DEFAULT_DATA, DEFAULT_KEYS, ConfigFile, Data, Json, Keys, installation
 from sekimori.cli.terminal import cell, print_json, print_table
+from sekimori.errors import UsageError
 
-group = typer.Typer(help="The wire readers, tried on recorded traffic.", no_args_is_help=True)
+group = typer.Typer(help="The wire readers, and how much they read.", no_args_is_help=True)
+group.command("report")(report)
 
-_COLUMNS = ("id", "kind", "dialect", "parse", "model", "stream", "prompt", "output")
+_COLUMNS = ("id", "kind", "dialect", "parse", "model", "stream", "prompt", "output", "skipped")
 _SHOWN = 60
-
-
-@group.callback()
-def _group() -> None:
-    """Keep ``try`` a command of its own."""
+_RECORD = re.compile(r"[0-9A-Za-z]{1,40}")  # what can be a record's id and no recording's file name
 
 
 @group.command("try")
 def attempt(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="*.json, *.jsonl, each also *.gz")],
+    what: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE|ID...", help="*.json, *.jsonl, each also *.gz; or a record of the log"),
+    ],
+    reason: Annotated[str, typer.Option("--reason", help="Why a record is read; it is recorded.")] = "",
     json: Json = False,
-    data: Data = DEFAULT_DATA,  # noqa: ARG001 (every command takes it)
-    keys: Keys = DEFAULT_KEYS,  # noqa: ARG001
+    data: Data = DEFAULT_DATA,
+    keys: Keys = DEFAULT_KEYS,
+    config: ConfigFile = None,
 ) -> None:
-    """Read recorded interactions and print what each one says.
+    """Read recorded interactions, or records of the log, and print what each says and what was skipped.
 
     \b
     Example:
       sekimori wire try recorded.jsonl.gz --json
+      sekimori wire try 01J8ZQ4Y7K2M5N3P6R9T --reason "inquiry 2026-15"
     """
-    from sekimori.cli.recordings import read_recordings, summary
-
-    found = (summary(recording) for file in files for recording in read_recordings(file))
+    found = (one for name in what for one in _attempts(name, reason, data, keys, config))
     if json:
         for one in found:
             print_json(one)
         return
-    print_table(_COLUMNS, ({name: cell(one[name])[:_SHOWN] for name in _COLUMNS} for one in found))
+    print_table(_COLUMNS, (_row(one) for one in found))
+
+
+def _attempts(
+    name: str, reason: str, data: Path, keys: Path, config: Path | None
+) -> Iterator[dict[str, Any]]:
+    from sekimori.cli.recordings import read_recordings, summary
+
+    if _RECORD.fullmatch(name) and not Path(name).exists():
+        yield _of_record(name, reason, data, keys, config)
+    else:
+        yield from map(summary, read_recordings(Path(name)))
+
+
+def _of_record(name: str, reason: str, data: Path, keys: Path, config: Path | None) -> dict[str, Any]:
+    from sekimori.cli.catch_up import catch_up
+    from sekimori.cli.opened import log_reader
+    from sekimori.cli.stored import summary_of_record
+
+    may_read_content(reason, config)
+    places = installation(data, keys, config)
+    catch_up(places)
+    with log_reader(places) as log:
+        found = log.stored(name, reader=getpass.getuser(), reader_source="os", reason=reason)
+    if found is None:
+        raise UsageError(
+            f"There is no record {name}.", hint="Name a file, or a record as sekimori log list names it."
+        )
+    return summary_of_record(found)
+
+
+def _row(one: dict[str, Any]) -> dict[str, str]:
+    row = {name: cell(one[name])[:_SHOWN] for name in _COLUMNS if name != "skipped"}
+    return row | {"skipped": ", ".join(map(cell, one["skipped"]))[:_SHOWN]}

@@ -19,6 +19,7 @@ _KNOWN = words(
     "top_p",
 )
 _MESSAGE_KNOWN = frozenset({"role", "content", "cache_control"})
+_MAX_OPEN = 4096  # calls without arguments so far
 _USAGE = {
     "input_tokens": "input_tokens",
     "output_tokens": "output_tokens",
@@ -132,7 +133,11 @@ def _source(draft: Draft, turn: Turn, block: dict[str, Any], where: str) -> None
     elif kind == "file":
         draft.attach_id(turn, as_text(source.get("file_id")), name=name)
     elif kind == "content":
-        _content(draft, turn, source.get("content"), f"{where}.source.content")
+        # What is in a document the user gave, but did not say.
+        held = Turn(turn.role)
+        _content(draft, held, source.get("content"), f"{where}.source.content")
+        turn.attachments += held.attachments
+        draft.attach_text(turn, "".join(held.text), name=name)
     elif bears_text(block):
         draft.skip(f"{where}.source.type={as_text(kind)}")
 
@@ -143,6 +148,7 @@ def _whole(answer: Answer, body: Any) -> None:
         _message(answer, body)
         for at, block in enumerate(body["content"]):
             _start_block(answer, as_dict(block), at)
+            _stop_block(answer, at)
     elif isinstance(body.get("input_tokens"), int):
         answer.understood = True
         answer.count(body, _USAGE)
@@ -166,12 +172,17 @@ def _start_block(answer: Answer, block: dict[str, Any], at: Any) -> None:
         answer.think(block.get("thinking"))
     elif kind.endswith("tool_use"):
         call = _tool_call(block)
-        # A streamed block starts with an empty input, and its pieces follow.
-        answer.call(
-            at, id=call.id, name=call.name, arguments="" if not block.get("input") else call.arguments
-        )
+        answer.call(at, id=call.id, name=call.name, arguments=call.arguments if block.get("input") else "")
+        if not block.get("input") and len(answer.scratch) < _MAX_OPEN:
+            answer.scratch[at] = True
     elif not kind.endswith(_SERVED) and kind not in _SILENT and bears_text(block):
         answer.skip(f"content.type={kind}")
+
+
+def _stop_block(answer: Answer, at: Any) -> None:
+    """Give a call that took no arguments an empty object: in a stream its pieces might still have followed."""
+    if answer.scratch.pop(at, False):
+        answer.call(at, arguments="{}")
 
 
 def _event(answer: Answer, event: dict[str, Any]) -> None:
@@ -181,6 +192,9 @@ def _event(answer: Answer, event: dict[str, Any]) -> None:
     elif kind == "content_block_start":
         index = event.get("index")
         _start_block(answer, as_dict(event.get("content_block")), index if isinstance(index, int) else -1)
+    elif kind == "content_block_stop":
+        index = event.get("index")
+        _stop_block(answer, index if isinstance(index, int) else -1)
     elif kind == "message_start":
         _message(answer, as_dict(event.get("message")))
     elif kind == "message_delta":
@@ -188,7 +202,7 @@ def _event(answer: Answer, event: dict[str, Any]) -> None:
         answer.count(event.get("usage"), _USAGE)
     elif kind == "error" or "error" in event:
         answer.fail(event)
-    elif kind not in ("content_block_stop", "message_stop", "ping") and bears_text(event):
+    elif kind not in ("message_stop", "ping") and bears_text(event):
         answer.skip(f"event {as_text(kind)}")
 
 
@@ -199,7 +213,10 @@ def _delta(answer: Answer, delta: dict[str, Any], index: Any) -> None:
     elif kind == "thinking_delta":
         answer.think(delta.get("thinking"))
     elif kind == "input_json_delta":
-        answer.call(index if isinstance(index, int) else -1, arguments=delta.get("partial_json"))
+        at = index if isinstance(index, int) else -1
+        if delta.get("partial_json"):
+            answer.scratch.pop(at, None)
+        answer.call(at, arguments=delta.get("partial_json"))
     elif kind not in ("signature_delta", "citations_delta") and bears_text(delta):
         answer.skip(f"delta.type={as_text(kind)}")
 

@@ -57,10 +57,11 @@ def _models(body: dict[str, Any]) -> list[Any]:
         as_dict(body.get("generateContentRequest")),
         *map(as_dict, as_list(body.get("requests"))),
     ]
-    return [_bare(holder["model"]) for holder in holders if holder.get("model") is not None]
+    return [bare(holder["model"]) for holder in holders if holder.get("model") is not None]
 
 
-def _bare(model: Any) -> Any:
+def bare(model: Any) -> Any:
+    """Cut a resource's path down to the name of the model."""
     return model.rpartition("/models/")[2].removeprefix("models/") if isinstance(model, str) else model
 
 

@@ -43,6 +43,8 @@ def kind_of(method: str, target: Target) -> Kind:
         tail = parts[parts.index("models") + 1 :] if "models" in parts else ()
         if len(tail) <= 2:
             return "model-list"
+    if "organization" in parts:
+        return "other-ai"  # what was used and paid, whichever operation it was for
     for part in reversed(parts):
         word = part.rpartition(":")[2]
         if word in _WORDS:

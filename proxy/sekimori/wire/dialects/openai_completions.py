@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sekimori.wire.answer import Answer
+from sekimori.wire.dialects import openai_chat
 from sekimori.wire.dialects.dialect import Dialect, Route
 from sekimori.wire.dialects.openai_chat import deployment
 from sekimori.wire.draft import Draft, as_dict, as_text, words
@@ -54,6 +55,10 @@ def _event(answer: Answer, body: dict[str, Any]) -> None:
     answer.response_id = as_text(body.get("id")) or answer.response_id
     answer.count(body.get("usage"), _USAGE)
     for choice in map(as_dict, choices):
+        if "message" in choice or "delta" in choice:
+            # What fills a gap in code is asked for with a prompt and answered like a chat.
+            openai_chat.DIALECT.event(answer, body)
+            return
         if choice.get("index") in (0, None):
             answer.say(choice.get("text"))
             answer.finish_reason = as_text(choice.get("finish_reason")) or answer.finish_reason
