@@ -11,7 +11,7 @@ UV := $(UV_ENV)/bin/uv
 export PYTHONDONTWRITEBYTECODE ?=
 export UV_LINK_MODE ?= copy
 
-.PHONY: help run setup test test-long demo bench requirements lint types contracts check lock system-packages clean dashboards
+.PHONY: help run setup test test-long demo bench requirements lint types contracts check lock system-packages fuzz clean dashboards
 
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ lock: $(UV)  ## resolve the dependencies anew
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.12 pyproject.toml -o requirements/runtime.txt && \
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.12 --group dev -c requirements/runtime.txt pyproject.toml -o requirements/dev.txt && \
 	echo uv | $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.8 - -o requirements/uv.txt
+
+fuzz: setup  ## look for inputs that make a reader stumble, for ten minutes
+	@$(PY) tests/fuzz/harness.py -max_total_time=600 -max_len=65536 -timeout=10 -rss_limit_mb=1024
 
 clean:  ## remove what was built here (never data or keys)
 	@rm -rf $(VENV) $(UV_ENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache htmlcov .coverage*

@@ -152,33 +152,43 @@ class Judge:
         """Classify and decide a message; pure."""
         base, event = case.base, case.event
         classified = classify(event.texts)
-        model = event.model or base.model or None
         person = policy.people.get(base.user)
         alive = person is not None and not person.disabled
-        parse = event.parse
-        facts = Facts(
-            time_us=case.time_us,
-            user=base.user if alive else None,
-            groups=frozenset(person.groups) if alive and person else frozenset(),
-            user_source=base.user_source,
-            host=base.host,
-            service=base.service or None,
-            flagged=case.destination.flagged,
-            operation="realtime",
-            model=model,
-            model_certain=event.model is None or event.model_certain,
-            declared_class=base.klass,
-            detected_class=classified.klass,
-            detected_by=classified.detected_by,
-            my_number=classified.my_number,
-            purpose=base.purpose or None,
-            parse=parse,
-            unread_attachments=sum(not attachment.read for attachment in event.attachments),
-            flagged_model=self._flagged_model(model),
-        )
-        decision = decide(facts, policy.snapshot)
+
+        def facts(model: str | None) -> Facts:
+            service = policy.snapshot.service_of(base.host, model)
+            return Facts(
+                time_us=case.time_us,
+                user=base.user if alive else None,
+                groups=frozenset(person.groups) if alive and person else frozenset(),
+                user_source=base.user_source,
+                host=base.host,
+                service=service.id if service is not None else base.service or None,
+                flagged=case.destination.flagged,
+                operation="realtime",
+                model=model,
+                model_certain=event.model_certain or not event.named,
+                declared_class=base.klass,
+                detected_class=classified.klass,
+                detected_by=classified.detected_by,
+                my_number=classified.my_number,
+                purpose=base.purpose or None,
+                parse=event.parse,
+                unread_attachments=sum(not attachment.read for attachment in event.attachments),
+                flagged_model=self._flagged_model(model),
+            )
+
+        # A session may name one model for the answer and another for the transcript: each has to be granted.
+        models = event.named or (event.model or base.model or None,)
+        decisions = [decide(facts(model), policy.snapshot) for model in models]
+        decision = next((each for each in decisions if each.verdict != "allow"), decisions[0])
         return MessageJudgement(
-            decision, classified, tuple(event.texts), model or "", parse, policy.snapshot.hash
+            decision,
+            classified,
+            tuple(event.texts),
+            event.model or base.model,
+            event.parse,
+            policy.snapshot.hash,
         )
 
     def _flagged_model(self, model: str | None) -> str | None:

@@ -23,6 +23,8 @@ from sekimori.wire.target import read_target
 Part = Literal["starts_turn", "joins_turn", "control"]
 REALTIME = "openai-realtime"
 _MAX_SHOWN = 1 << 20  # bytes of a message of an unknown service that may show its dialect
+UNCERTAIN = "?"
+"""Stands among the models of a message for one that is named in disguise; no grant names it."""
 _TRIES = 8  # messages of an unknown service that are looked at
 
 
@@ -31,6 +33,7 @@ class ClientEvent:
     """A message of the client: what it does to the turn, and what it says.
 
     ``model`` is the model that it asks for, if it names one; it is certain unless ``model_certain`` is false.
+    ``named`` are all models that it names, at any depth: that of a transcript is another.
     ``skipped`` names what bears text and was not understood.
     """
 
@@ -45,6 +48,7 @@ class ClientEvent:
     messages: tuple[Message, ...] = ()
     tools: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()
 
 
 class TurnReader:
@@ -88,7 +92,8 @@ class TurnReader:
         kind = _kind(read[-1].value)
         known = [one for one in said if one is not None]
         if self._socket is None or len(known) < len(said):
-            return ClientEvent(self._part(control=False), texts, model_certain=False, kind=kind)
+            named, _ = _named([one.value for one in read])
+            return ClientEvent(self._part(control=False), texts, model_certain=False, kind=kind, named=named)
         return self._event(known, read, texts, kind)
 
     def server(self, payload: bytes, is_text: bool) -> bool:  # noqa: FBT001
@@ -148,7 +153,9 @@ class TurnReader:
         models = [model for one in said for model in one.models]
         model = models[0] if models and isinstance(models[0], str) else None
         twice = any(one.twice for one in read)
-        certain = all(one.sure for one in read) and not twice and all(value == model for value in models)
+        named, plain = _named([one.value for one in read])
+        certain = all(one.sure for one in read) and not twice and plain
+        certain = certain and all(value == model for value in models)
         messages = tuple(message for one in said for message in one.messages)
         skipped = tuple(what for one in said for what in one.skipped)
         return ClientEvent(
@@ -163,6 +170,7 @@ class TurnReader:
             messages,
             tuple(name for one in said for name in one.tools),
             skipped,
+            named,
         )
 
     def _unread(self, payload: bytes) -> ClientEvent:
@@ -178,6 +186,30 @@ class TurnReader:
             return "joins_turn"
         self._open = True
         return "starts_turn"
+
+
+def _named(values: list[Any]) -> tuple[tuple[str, ...], bool]:
+    """Collect every model that a message names at any depth, and tell whether all are named plainly.
+
+    ``Model`` or a list of models may be read by the service as what we would not take it for.
+    """
+    found: dict[str, None] = {}
+    plain = True
+    waiting = list(values)
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, list):
+            waiting.extend(value)
+        elif isinstance(value, dict):
+            for key, member in value.items():
+                if str(key).casefold() != "model":
+                    waiting.append(member)
+                elif key == "model" and isinstance(member, str):
+                    found[member] = None
+                elif member is not None:
+                    plain = False
+                    found[UNCERTAIN] = None
+    return tuple(found), plain
 
 
 def _pieces(payload: bytes) -> list[bytes]:
