@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
+import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -44,8 +46,8 @@ class Standin:
     frames: list[bytes] = field(default_factory=list)
     http2: bool = True
     port: int = 0
-    _server: asyncio.Server | None = None
-    _context: ssl.SSLContext | None = None
+    _listener: socket.socket | None = None
+    _accepting: asyncio.Task[None] | None = None
     _busy: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> int:
@@ -55,28 +57,43 @@ class Standin:
             context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
             context.load_cert_chain(self.certificate)
             context.set_alpn_protocols(["h2", "http/1.1"] if self.http2 else ["http/1.1"])
-        self._context = context
-        self._server = await asyncio.start_server(self._accept, host, port, limit=_LIMIT, backlog=1024)
-        self.port = self._server.sockets[0].getsockname()[1]
+        self._listener = socket.create_server((host, port), backlog=1024)
+        self._listener.setblocking(False)
+        self._accepting = asyncio.get_running_loop().create_task(self._accept(self._listener, context))
+        self.port = self._listener.getsockname()[1]
         return self.port
+
+    async def _accept(self, listener: socket.socket, context: ssl.SSLContext | None) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            connection, _ = await loop.sock_accept(listener)
+            # Counted before any handshake: a bare connection is contact, too.
+            self.accepted += 1
+            task = loop.create_task(self._greet(connection, context))
+            self._busy.add(task)
+            task.add_done_callback(self._busy.discard)
+
+    async def _greet(self, connection: socket.socket, context: ssl.SSLContext | None) -> None:
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(limit=_LIMIT)
+        protocol = asyncio.StreamReaderProtocol(reader, self._serve)
+        with contextlib.suppress(OSError, ssl.SSLError):
+            await loop.connect_accepted_socket(lambda: protocol, connection, ssl=context)
 
     async def stop(self) -> None:
         """Stop listening and drop what is open."""
-        if self._server is not None:
-            self._server.close()
+        if self._accepting is not None and self._listener is not None:
+            self._accepting.cancel()
+            self._listener.close()
         for task in list(self._busy):
             task.cancel()
         await asyncio.gather(*self._busy, return_exceptions=True)
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # Counted before any handshake: a bare connection is contact, too.
-        self.accepted += 1
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._busy.add(task)
         try:
-            if self._context is not None:
-                await writer.start_tls(self._context)
             tls = writer.get_extra_info("ssl_object")
             if tls is not None and tls.selected_alpn_protocol() == "h2":
                 await _Http2(self, reader, writer).run()
