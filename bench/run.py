@@ -22,6 +22,8 @@ import memory
 import throughput
 from figures import Figure
 
+import wire
+
 BENCHMARKS: dict[str, Callable[..., Figure]] = {
     "keepalive_rps": throughput.keepalive_rps,
     "p50_c1": latency.p50_c1,
@@ -36,6 +38,8 @@ BENCHMARKS: dict[str, Callable[..., Figure]] = {
     "verify_rps": durable.verify_rps,
     "decide": core.decide,
     "compile": core.compile_policy,
+    "wire_request": wire.read_chat,
+    "wire_stream": wire.read_stream,
 }
 
 
