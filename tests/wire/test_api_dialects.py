@@ -682,7 +682,7 @@ MEMBERS = [
     "pages",
     "candidates",
 ]
-PATHS = sorted({param.values[0].path for param in [*GENERATED, *OTHERS]})  # type: ignore[attr-defined]
+PATHS = sorted({str(getattr(param.values[0], "path", "")) for param in [*GENERATED, *OTHERS]})
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -30,7 +30,7 @@ def test_the_page_is_up_to_date(matrix):
     assert matrix.PAGE.read_text("utf-8") == matrix.page(), AGAIN
 
 
-@pytest.mark.parametrize("name", sorted({one.name for one in (*DIALECTS, *SOCKETS)}))
+@pytest.mark.parametrize("name", sorted({one.name for one in DIALECTS} | {one.name for one in SOCKETS}))
 def test_a_test_of_our_own_names_the_dialect(matrix, name):
     assert matrix.named_in_tests([name]).get(name)
 

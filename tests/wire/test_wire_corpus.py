@@ -103,7 +103,7 @@ def values_in(body: bytes, fields: tuple[tuple[str, str], ...]) -> list[Any]:
     except ValueError:
         decoder = SseDecoder()
         events = decoder.feed(plain) + decoder.finish()
-        return [json.loads(event.data) for event in events if event.data.strip().startswith("{")]
+        return [json.loads(event.data) for event in events if str(event.data).strip().startswith("{")]
 
 
 def texts_in(value: Any, *, skip: Callable[[dict[str, Any]], bool]) -> Iterator[str]:

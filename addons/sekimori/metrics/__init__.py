@@ -22,7 +22,10 @@ from sekimori.wire.sockets import SOCKETS
 
 VERDICTS: Final = ("allow", "deny", "hold")
 REASONS: Final = ("", *(reason.value for reason in Reason))
-DIALECT_NAMES: Final = ("none", *dict.fromkeys(one.name for one in (*DIALECTS, *SOCKETS)))
+DIALECT_NAMES: Final = (
+    "none",
+    *dict.fromkeys([*(one.name for one in DIALECTS), *(one.name for one in SOCKETS)]),
+)
 PARSES: Final = ("parsed", "partial", "unparsed")
 STATES: Final = ("complete", "partial", "blocked", "failed", "unknown-crash")
 TUNNEL_KINDS: Final = ("mixed", "support", "uncatalogued")
