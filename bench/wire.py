@@ -21,7 +21,7 @@ _PER_CHUNK = 3  # events that usually arrive together
 
 
 def read_chat(folder: Path, *, quick: bool) -> Figure:  # noqa: ARG001 - every benchmark is called alike
-    """Milliseconds of reading a chat request of 200 KB: a conversation as people have it, half of it Japanese."""
+    """Milliseconds of reading a chat request of 200 KB: a conversation, half of it in Japanese."""
     body = _chat()
     assert read_request(_HEAD, body).parse == "parsed"
     taken = _timed(lambda: read_request(_HEAD, body), rounds=3 if quick else 41)
@@ -47,9 +47,9 @@ def _read(asked: RequestReading, chunks: list[bytes]) -> str:
 def _timed(work: Callable[[], object], *, rounds: int) -> list[float]:
     taken = []
     for _ in range(rounds):
-        before = time.perf_counter()
+        before = time.process_time()  # a reader waits for nothing: what else runs here is not its cost
         work()
-        taken.append((time.perf_counter() - before) * 1e3)
+        taken.append((time.process_time() - before) * 1e3)
     return taken
 
 

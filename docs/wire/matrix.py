@@ -5,8 +5,8 @@ python docs/wire/matrix.py --check     exits with 1 where the page is not up to 
 python docs/wire/matrix.py --recorded  counts the recorded exchanges anew first, where they are at hand
 
 What a dialect is, is the first sentence of its module. The tests are read by their syntax alone: which of
-them name a dialect, and which SDKs agree with us about it (``ORACLES``). What recorded traffic was read is kept in
-``recorded.json``, because the recordings are not part of this project.
+them name a dialect, and which SDKs agree with us about it (``ORACLES``). How recorded traffic was read is
+kept in ``recorded.json``, because the recordings are not part of this project.
 """
 
 from __future__ import annotations
@@ -39,7 +39,6 @@ PAGE = ROOT / "docs" / "wire-support.md"
 RECORDED = Path(__file__).with_name("recorded.json")
 TESTS = ROOT / "tests" / "wire"
 SOCKET = "socket:"
-_SHARED_MODULE = "sekimori.wire.dialects.dialect"
 _PATH = re.compile(r"/[!-~]{1,200}")
 OUTCOMES = ("parsed", "partial", "unparsed")
 
@@ -54,9 +53,9 @@ that speaks one of them is read wherever it stands. How reading works, and how t
 - **operations**: the kinds that its source, paths in the tests, or the recorded traffic show.
 - **tests**: the files of `tests/wire` that name the dialect; these need nothing but the repository.
 - **agrees**: the vendors' own SDKs that read recorded answers exactly as we do: texts, tool calls, tokens.
-- **recorded**: successful (2xx) exchanges of real services that read as this dialect, and how many of them were
-  read `parsed` in both directions. Where nothing is recorded the format is known from its documentation or
-  from client code, and is proven by the tests alone.
+- **recorded**: successful (2xx) exchanges of real services that read as this dialect, and how many of them
+  were read `parsed` in both directions. Where nothing is recorded the format is known from its documentation
+  or from client code, and is proven by the tests alone.
 
 """
 
@@ -82,12 +81,16 @@ def named_in_tests(names: Iterable[str]) -> dict[str, list[str]]:
 
 
 def operations() -> dict[str, set[str]]:
-    """Map each dialect to its operations: those in its source, and those of the paths that stand in the tests."""
+    """Map each dialect to its operations: those in its source, and those of the paths in the tests."""
     found: defaultdict[str, set[str]] = defaultdict(set)
+    modules_of = {
+        module.DIALECT.name: name
+        for name, module in sys.modules.items()
+        if name.startswith(f"{sekimori.wire.dialects.__name__}.") and hasattr(module, "DIALECT")
+    }
     for dialect in DIALECTS:
-        source = inspect.getsource(sys.modules[dialect.route.__module__])
-        if dialect.route.__module__ != _SHARED_MODULE:
-            found[dialect.name].update(re.findall(r"\bRoute\(\"([a-z-]+)\"", source))
+        source = inspect.getsource(sys.modules[modules_of[dialect.name]])
+        found[dialect.name].update(re.findall(r"\bRoute\(\"([a-z-]+)\"", source))
     texts = {
         node.value
         for _, tree in _tests(oracles=False)

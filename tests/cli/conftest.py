@@ -47,8 +47,9 @@ OWN_PROCESS = {"up", "init", "gate", "archive", "console"}
 
 def in_process(*arguments, stdin="", environment):
     """Run a command without the price of a fresh interpreter."""
+    ours = dict.fromkeys((name for name in os.environ if name.startswith("SEKIMORI_")), None)
     result = CliRunner().invoke(
-        build(), [str(argument) for argument in arguments], input=stdin, env=environment
+        build(), [str(argument) for argument in arguments], input=stdin, env=ours | environment
     )
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return Result(result.exit_code, result.stdout, result.stderr)

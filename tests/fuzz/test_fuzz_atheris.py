@@ -28,6 +28,14 @@ def test_half_a_minute_of_fuzzing_finds_no_fault(tmp_path: Path) -> None:
 
 
 # What the fuzzer found once, in the order of finding.
-@pytest.mark.parametrize("data", [])
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(
+            b"\n\n|" + b"\n" * 41 + b'{"v0RIFF' + b"\n" * 15 + b"\1\0\0\0" + b"\n" * 15,
+            id="JSON behind white space, brotli claimed",
+        ),
+    ],
+)
 def test_what_the_fuzzer_found_is_read(data: bytes) -> None:
     check(data)

@@ -135,3 +135,26 @@ def test_any_bytes_decode_or_are_an_error_of_the_wire(body, coding):
         decode(body, coding, limit=1 << 16)
     except WireError as fault:
         assert str(fault)  # noqa: PT017 - the property is that nothing else is raised
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"\n" * 40 + b'{"a": 1}', id="JSON behind white space"),
+        pytest.param(b"{" + b" " * 40 + b'"a": 1}', id="JSON with white space inside"),
+        pytest.param(b"\n" * 5000 + b'{"a": 1}', id="JSON behind more white space than is looked at"),
+        pytest.param(brotli.compress(TEXT) + b"garbage", id="a stream with something behind its end"),
+    ],
+)
+def test_where_a_body_is_cut_never_changes_whether_its_coding_is_believed(body, size):
+    def read(step):
+        decoder, taken = ContentDecoder("br"), []
+        try:
+            taken += [decoder.feed(body[at : at + step]) for at in range(0, len(body), step)]
+            taken.append(decoder.finish())
+        except WireError:
+            return "another coding"
+        return b"".join(taken), decoder.sure
+
+    assert read(size) == read(len(body))

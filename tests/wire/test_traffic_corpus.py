@@ -150,7 +150,7 @@ def in_choice(choice: dict[str, Any]) -> str:
     data = choice.get("data")
     text = data.get("text") if isinstance(data, dict) else None
     names = ("text", "outputText", "completion")
-    return text or next((choice[name] for name in names if isinstance(choice.get(name), str)), "")
+    return str(text or next((choice[name] for name in names if isinstance(choice.get(name), str)), ""))
 
 
 def test_no_recording_makes_a_reader_stumble():

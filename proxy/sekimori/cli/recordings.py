@@ -7,7 +7,6 @@ frames[{direction,opcode,payload_b64}]}``. Fields that are not needed here are l
 from __future__ import annotations
 
 import gzip
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -16,11 +15,11 @@ from urllib.parse import urlsplit
 import msgspec
 
 from sekimori.errors import UsageError
+from sekimori.wire.encoding import dechunked
 from sekimori.wire.model import Head, RequestReading, ResponseReading
 from sekimori.wire.read import read_request, read_response
 from sekimori.wire.unknown import evidence, kind_by_shape
 
-_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})\r\n")
 WORST = ("unparsed", "partial", "parsed")
 
 
@@ -113,27 +112,13 @@ def summary(recording: Recording) -> dict[str, Any]:
         from sekimori.cli.session import summary_of_session
 
         return summary_of_session(recording.id, head, recording.frames)
-    asked, response = whole(recording.request.body_b64), recording.response
+    asked, response = dechunked(recording.request.body_b64 or b""), recording.response
     request = read_request(head, asked)
     fields = response.headers if response else ()
-    answered = whole(response.body_b64 if response else None)
+    answered = dechunked((response.body_b64 if response else None) or b"")
     signs = evidence(head, request, fields, body=asked, answered=answered)
     read = read_response(head, request, response.status, fields, answered) if response and answered else None
     return shown(recording.id, request, read, kind=kind_by_shape(head, request, signs))
-
-
-def whole(body: bytes | None) -> bytes:
-    """Take off the chunks of HTTP, which some recorders leave in a body and no gate ever sees."""
-    parts, rest = [], body or b""
-    while match := _CHUNK.match(rest):
-        size, start = int(match[1], 16), match.end()
-        if rest[start + size : start + size + 2] != b"\r\n":
-            break
-        parts.append(rest[start : start + size])
-        if not size:
-            return b"".join(parts)
-        rest = rest[start + size + 2 :]
-    return body or b""
 
 
 def shown(

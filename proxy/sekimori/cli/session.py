@@ -2,92 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from sekimori.cli.recordings import WORST, Frame, shown
-from sekimori.wire.model import Head, Message, Parse, RequestReading, ResponseReading
-from sekimori.wire.turns import ClientEvent, TurnReader
+from sekimori.wire.model import Head, Message, RequestReading, ResponseReading
+from sekimori.wire.session import SocketMessage, read_session
 
 _TEXT = ("text", 1)
 
 
 def summary_of_session(name: str | int, head: Head, frames: Iterable[Frame]) -> dict[str, Any]:
-    """Say what the turn reader sees in a session; its frames in the order in which they passed."""
-    session = _Session(head)
-    for frame in frames:
-        session.take(frame)
-    session.answered()
-    return shown(name, session.request(), session.response())
+    """Say what the readers see in a session; its frames in the order in which they passed."""
+    passed = (
+        SocketMessage(frame.direction == "sent", frame.payload_b64, frame.opcode in _TEXT) for frame in frames
+    )
+    turns = list(read_session(head, passed))
+    messages = [message for asked, answer in turns for message in _conversation(asked.messages, answer)]
+    prompts = [at for at, (asked, _) in enumerate(turns) if asked.prompt]
+    # A call of a tool and what was made of its result belong to the prompt before them.
+    answers = [answer for _, answer in turns[prompts[-1] if prompts else 0 :]]
+    request = RequestReading(
+        kind="realtime",
+        dialect=next((asked.dialect for asked, _ in turns if asked.dialect), ""),
+        parse=min((asked.parse for asked, _ in turns), key=WORST.index, default="unparsed"),
+        model=next((asked.model for asked, _ in reversed(turns) if asked.model), None),
+        stream=True,
+        messages=tuple(messages),
+        prompt=turns[prompts[-1]][0].prompt if prompts else "",
+        skipped=tuple(what for asked, answer in turns for what in (*asked.skipped, *answer.skipped)),
+    )
+    return shown(name, request, _joined(turns, answers))
 
 
-class _Session:
-    """One session being read."""
+def _conversation(asked: tuple[Message, ...], answer: ResponseReading) -> Iterator[Message]:
+    """Yield the messages of a turn: where it holds a tool's result, after the call that this answers."""
+    roles = [message.role for message in asked]
+    called = bool(answer.tool_calls) and "user" in roles and "tool" in roles[roles.index("user") :]
+    results = roles.index("tool", roles.index("user")) if called else len(asked)
+    yield from asked[:results]
+    if called:
+        yield Message("assistant", "", (), answer.tool_calls, answer.reasoning)
+        yield from asked[results:]
+        yield Message("assistant", answer.output)
+    elif answer.output or answer.tool_calls or answer.reasoning:
+        yield Message("assistant", answer.output, (), answer.tool_calls, answer.reasoning)
 
-    def __init__(self, head: Head) -> None:
-        self._turns = TurnReader(head, answers=True)
-        self._messages: list[Message] = []
-        self._answers: list[ResponseReading] = []  # since the newest prompt
-        self._prompt = ""
-        self._model: str | None = None
-        self._skipped: list[str] = []
-        self._parses: list[Parse] = []
 
-    def take(self, frame: Frame) -> None:
-        """Read one message."""
-        is_text = frame.opcode in _TEXT
-        if frame.direction == "sent":
-            self._said(self._turns.client(frame.payload_b64, is_text))
-        elif self._turns.server(frame.payload_b64, is_text):
-            self.answered()
-
-    def _said(self, event: ClientEvent) -> None:
-        if event.messages:
-            self.answered()  # a tool's result comes after the call that it answers
-        self._parses.append(event.parse)
-        self._skipped += event.skipped or ((f"message {event.kind}",) if event.parse == "unparsed" else ())
-        self._model = event.model or self._model
-        self._messages += event.messages or ((Message("user", event.prompt),) if event.prompt else ())
-        if event.prompt:
-            self._prompt, self._answers = event.prompt, []
-
-    def answered(self) -> None:
-        """Take what the service said since it was asked last, and what it heard before."""
-        heard = self._turns.heard()
-        reading = self._turns.answer()
-        if heard:
-            self._prompt, self._answers = heard, []
-            self._messages.append(Message("user", heard))
-        if reading.output or reading.tool_calls or reading.reasoning:
-            self._messages.append(
-                Message("assistant", reading.output, (), reading.tool_calls, reading.reasoning)
-            )
-        if reading.parse != "unparsed" or reading.skipped:
-            self._answers.append(reading)
-            self._parses.append(reading.parse)
-            self._skipped += reading.skipped
-
-    def request(self) -> RequestReading:
-        """Give what people said as one request."""
-        return RequestReading(
-            kind="realtime",
-            dialect=self._turns.name,
-            parse=min(self._parses, key=WORST.index, default="unparsed"),
-            model=self._model,
-            stream=True,
-            messages=tuple(self._messages),
-            prompt=self._prompt,
-            skipped=tuple(self._skipped),
-        )
-
-    def response(self) -> ResponseReading:
-        """Give the answers to the newest prompt as one."""
-        answers = self._answers
-        return ResponseReading(
-            output="".join(answer.output for answer in answers),
-            reasoning="".join(answer.reasoning for answer in answers),
-            tool_calls=tuple(call for answer in answers for call in answer.tool_calls),
-            usage=next((answer.usage for answer in reversed(answers) if answer.usage), None),
-            model=next((answer.model for answer in reversed(answers) if answer.model), None),
-            parse="parsed",
-        )
+def _joined(
+    turns: list[tuple[RequestReading, ResponseReading]], answers: list[ResponseReading]
+) -> ResponseReading:
+    """Give the answers to the newest prompt as one; a turn that nobody answered takes nothing from it."""
+    told = [answer for _, answer in turns if answer.parse != "unparsed" or answer.skipped]
+    return ResponseReading(
+        output="".join(answer.output for answer in answers),
+        reasoning="".join(answer.reasoning for answer in answers),
+        tool_calls=tuple(call for answer in answers for call in answer.tool_calls),
+        usage=next((answer.usage for answer in reversed(answers) if answer.usage), None),
+        model=next((answer.model for _, answer in reversed(turns) if answer.model), None),
+        parse=min((answer.parse for answer in told), key=WORST.index, default="parsed"),
+    )

@@ -21,7 +21,9 @@ from sekimori.errors import WireError
 
 MAX_CODINGS = 4
 DEFAULT_LIMIT = 64 << 20
-_HELD = 8  # bytes that show whether a body carries the mark of its coding
+# What shows whether a body carries the mark of its coding: as much of it however the network cut it.
+_SHOWS = re.compile(rb"(?:\s*+\S){8}")
+_HELD = 1024
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _ZSTD_SKIPPABLE = b"\x50\x2a\x4d\x18"
@@ -65,8 +67,6 @@ class _Brotli:
         self.ended = False
 
     def feed(self, chunk: bytes, emit: Callable[[bytes], None]) -> bytes:
-        if self.ended:
-            return chunk
         try:
             piece = self._stream.process(chunk, output_buffer_limit=_STEP)
             # can_accept_more_data() is true as soon as the input is taken in, with output still to come.
@@ -116,7 +116,7 @@ class _Layer:
             self._emit(chunk)
         else:
             self._held += chunk
-            if len(self._held) >= _HELD:
+            if len(self._held) >= _HELD or _SHOWS.match(self._held):
                 self._decide()
 
     def finish(self) -> bool:
@@ -127,7 +127,8 @@ class _Layer:
 
     def _decide(self) -> None:
         chunk, self._held = self._held, b""
-        if _PLAIN.match(chunk) or not _MARKED[self._coding](chunk):
+        shown = _SHOWS.match(chunk, 0, _HELD)
+        if _PLAIN.match(shown[0] if shown else chunk[:_HELD]) or not _MARKED[self._coding](chunk):
             self._plain, self.sure = True, False
             self._emit(chunk)
         else:
@@ -139,6 +140,9 @@ class _Layer:
             if self._codec.ended:
                 # A second member, or garbage: decoders differ in whether they read it.
                 self.sure = False
+                if self._coding == "br":
+                    # Its decoder refuses what stands behind the end in the same chunk; so do we in the next.
+                    raise WireError("the body is not what its coding says: it goes on behind its end")
                 self._codec = _codec(self._coding, chunk)
                 self._over = not _MARKED[self._coding](chunk)
                 continue

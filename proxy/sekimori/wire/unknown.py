@@ -1,8 +1,9 @@
 """Is this AI traffic? Told by shape alone, for a host that no catalogue knows and that policy has decrypted.
 
 Each sign belongs to one place: the target, its query, the header fields, the body, the answer. A place counts
-once, for its strongest sign, and two points make evidence: one sign that means nothing else (2), or two places
-that each might be chance (1). What the signs say is handed on, for whoever reviews the log. Nothing raises.
+once, for its strongest sign, and two points make evidence: one sign that means nothing else (2), or two
+places that each might be chance (1). What the signs say is handed on, for whoever reviews the log. Nothing
+raises.
 
 What this does not see: encrypted or compressed payloads inside the body, and services that speak like any
 other web application; those pass as what they seem to be.
@@ -117,8 +118,9 @@ _HEADERS = re.compile(
     r"|x-ratelimit-(limit|remaining|reset)-(tokens|input-tokens)|x-gemini-.*|azureml-model-.*|cohere-.*|a2a-.*"
 )
 _AGENTS = re.compile(
-    r"\b(openai|azureopenai|anthropic|groq|mistral|cohere|ollama|replicate|google-genai-sdk|huggingface[ _-]?hub"
-    r"|genai|claude-cli|claude-code|codex[_-]cli|gemini-?cli|githubcopilotchat|langchain|litellm|llama[_-]?index)\b",
+    r"\b(openai|azureopenai|anthropic|groq|mistral|cohere|ollama|replicate|google-genai-sdk|genai"
+    r"|huggingface[ _-]?hub|claude-cli|claude-code|codex[_-]cli|gemini-?cli|githubcopilotchat|langchain"
+    r"|litellm|llama[_-]?index)\b",
     re.IGNORECASE,
 )
 _KEYS = re.compile(r"(?:bearer\s+)?(?:sk-(?:ant|proj|or|svcacct)-|gsk_|xai-|pplx-|hf_|nvapi-)", re.IGNORECASE)
@@ -231,7 +233,7 @@ def _of_target(target: Target) -> Iterator[Sign]:
 
 
 def versioned(target: Target) -> str:
-    """Find a word by which AI services call what they keep, where their paths have it: at the root of an API."""
+    """Find a word by which AI services call what they keep, where they have it: at the root of an API."""
     before = "v1"
     for segment in target.segments:
         if segment in _VERSIONED and _VERSION.fullmatch(before):

@@ -164,7 +164,7 @@ _CLAIMERS = tuple(dialect for dialect in DIALECTS if dialect.claims is not None)
 def by_both(
     method: str, target: Target, body: dict[str, object], *, packed: bool = False
 ) -> tuple[Dialect, Route] | None:
-    """Find the dialect that path and body together show; of a body that was no plain JSON, if it reads such."""
+    """Find the dialect that path and body together show; of what is no plain JSON, if it reads such."""
     for dialect in _CLAIMERS:
         if dialect.claims is None or (packed and not dialect.forms):
             continue

@@ -180,7 +180,7 @@ def _start_block(answer: Answer, block: dict[str, Any], at: Any) -> None:
 
 
 def _stop_block(answer: Answer, at: Any) -> None:
-    """Give a call that took no arguments an empty object: in a stream its pieces might still have followed."""
+    """Give a call without arguments an empty object: in a stream its pieces might still have followed."""
     if answer.scratch.pop(at, False):
         answer.call(at, arguments="{}")
 
