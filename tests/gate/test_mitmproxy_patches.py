@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from typing import Any
 
 import pytest
 import wsproto.events
+from hypothesis import given
+from hypothesis import strategies as st
 from mitmproxy import http, options, version
 from mitmproxy.connection import Client, Server
 from mitmproxy.proxy import commands, context, events, mode_servers, server
 from mitmproxy.proxy.layers import websocket
 from mitmproxy.proxy.layers.http import HttpStream, _http1, _http2
-from mitmproxy.proxy.layers.http._events import RequestEndOfMessage, RequestHeaders
+from mitmproxy.proxy.layers.http._events import (
+    RequestData,
+    RequestEndOfMessage,
+    RequestHeaders,
+    ResponseData,
+    ResponseHeaders,
+)
 from mitmproxy.proxy.layers.websocket import WebSocketMessageInjected
 from mitmproxy.test import tflow
 from mitmproxy.utils import asyncio_utils
@@ -39,6 +47,10 @@ _REPLACED = (
     (_http1, "make_error_response"),
     (_http1, "ChunkedReader"),
     (websocket.WebsocketLayer, "relay_messages"),
+    (_http1.Http1Server, "send"),
+    (_http1.Http1Client, "send"),
+    (http.Headers, "get"),
+    (http.Headers, "__contains__"),
 )
 
 
@@ -215,3 +227,78 @@ def test_a_message_without_an_end_is_closed(patched):
         data = client.send(wsproto.events.BytesMessage(b"x" * 400, message_finished=False))
         out += layer.handle_event(events.DataReceived(layer.context.client, data))
     assert closed(out)
+
+
+def chunks(side: Any, *happened: Any) -> list[bytes]:
+    out = [command for event in happened for command in side.handle_event(event)]
+    return [command.data for command in out if isinstance(command, commands.SendData)]
+
+
+def server_side() -> _http1.Http1Server:
+    side = _http1.Http1Server(proxy_context())
+    list(side.handle_event(events.Start()))
+    feed(side, b"GET / HTTP/1.1\r\nHost: example.jp\r\n\r\n")
+    return side
+
+
+@pytest.mark.parametrize(
+    ("fields", "body"),
+    [
+        pytest.param({"Content-Length": "5"}, b"whole", id="length"),
+        pytest.param({"Transfer-Encoding": "chunked"}, b"5\r\nwhole\r\n", id="chunked"),
+    ],
+)
+def test_a_whole_answer_leaves_in_one_piece(patched, fields, body):
+    answer = http.Response.make(200, b"whole", fields)
+    answer.headers.pop("content-length", None) if "Transfer-Encoding" in fields else None
+    sent_ = chunks(server_side(), ResponseHeaders(1, answer, end_stream=False), ResponseData(1, b"whole"))
+
+    assert len(sent_) == 1
+    assert sent_[0].startswith(b"HTTP/1.1 200 OK\r\n")
+    assert sent_[0].endswith(b"\r\n\r\n" + body)
+
+
+def test_a_whole_request_leaves_in_one_piece(patched):
+    side = _http1.Http1Client(proxy_context())
+    list(side.handle_event(events.Start()))
+    request = http.Request.make("POST", "https://example.jp/", b"whole")
+
+    sent_ = chunks(side, RequestHeaders(1, request, end_stream=False), RequestData(1, b"whole"))
+
+    assert len(sent_) == 1
+    assert sent_[0].endswith(b"\r\n\r\nwhole")
+
+
+def test_a_streamed_answers_head_does_not_wait_for_its_body(patched):
+    answer = http.Response.make(200, b"", {"Transfer-Encoding": "chunked"})
+    answer.stream = True
+    side = server_side()
+
+    assert len(chunks(side, ResponseHeaders(1, answer, end_stream=False))) == 1
+    assert chunks(side, ResponseData(1, b"first")) == [b"5\r\nfirst\r\n"]
+
+
+def test_an_answer_without_a_body_leaves_at_once(patched):
+    answer = http.Response.make(204, b"")
+    assert len(chunks(server_side(), ResponseHeaders(1, answer, end_stream=True))) == 1
+
+
+_NAMES = st.sampled_from(["Host", "host", "X-A", "x-a", "Content-Length", "Ünknown", ""])
+
+
+@given(
+    fields=st.lists(st.tuples(_NAMES.map(lambda name: name.encode()), st.binary(max_size=8)), max_size=6),
+    name=_NAMES,
+    as_bytes=st.booleans(),
+)
+def test_a_header_is_found_as_mitmproxy_finds_it(fields, name, as_bytes):
+    headers, wanted = http.Headers(fields), name.encode() if as_bytes else name
+    before = (MutableMapping.get(headers, wanted, "none"), MutableMapping.__contains__(headers, wanted))
+    kept = {each: getattr(http.Headers, each) for each in ("get", "__contains__")}
+    try:
+        patches._find_headers_directly()
+        assert (headers.get(wanted, "none"), wanted in headers) == before
+        assert 5 not in headers
+    finally:
+        for each, original_ in kept.items():
+            setattr(http.Headers, each, original_)

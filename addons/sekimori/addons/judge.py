@@ -18,8 +18,9 @@ from sekimori.addons.destination import Destination
 from sekimori.addons.view import Policy
 from sekimori.ledger.record import Intent
 from sekimori.policy.classify import Classified, classify
-from sekimori.policy.decide import Decision, decide
+from sekimori.policy.decide import Decision
 from sekimori.policy.facts import Facts
+from sekimori.policy.memo import Memo
 from sekimori.wire.model import Head, RequestReading
 from sekimori.wire.read import read_request
 from sekimori.wire.shape import error_shape
@@ -99,6 +100,7 @@ class Judge:
         self._pool = pool
         self._timeout = timeout
         self._flagged = tuple(pattern.lower() for pattern in flagged_models)
+        self._memo = Memo()
 
     async def judge(self, case: Case, policy: Policy) -> Judgement:
         """Return the decision; raises ``TimeoutError`` when it takes too long."""
@@ -137,7 +139,7 @@ class Judge:
             unread_attachments=sum(not attachment.read for attachment in reading.attachments),
             flagged_model=self._flagged_model(reading.model),
         )
-        decision = decide(facts, policy.snapshot)
+        decision = self._memo.decide(facts, policy.snapshot)
         return Judgement(decision, reading, classified, facts.service or "")
 
     async def judge_message(self, case: MessageCase, policy: Policy) -> MessageJudgement:
@@ -180,7 +182,7 @@ class Judge:
 
         # A session may name one model for the answer and another for the transcript: each has to be granted.
         models = event.named or (event.model or base.model or None,)
-        decisions = [decide(facts(model), policy.snapshot) for model in models]
+        decisions = [self._memo.decide(facts(model), policy.snapshot) for model in models]
         decision = next((each for each in decisions if each.verdict != "allow"), decisions[0])
         return MessageJudgement(
             decision,

@@ -16,6 +16,7 @@ from mitmproxy.proxy.layers.http import HTTPMode
 
 from sekimori import metrics
 from sekimori.addons.passthrough import PassThroughTLS
+from sekimori.addons.stepping_aside import ProxyLayer
 from sekimori.policy.reasons import Reason
 
 if TYPE_CHECKING:
@@ -51,9 +52,9 @@ class GateLayers:
     def _choose(self, context: Context, data: bytes) -> layer.Layer | None:
         top = context.layers[-1]
         if isinstance(top, modes.HttpProxy):
-            return layers.HttpLayer(context, HTTPMode.regular) if _explicit(data) else _closed(context)
+            return ProxyLayer(context, HTTPMode.regular) if _explicit(data) else _closed(context)
         if isinstance(top, modes.HttpUpstreamProxy):
-            return layers.HttpLayer(context, HTTPMode.upstream) if _explicit(data) else _closed(context)
+            return ProxyLayer(context, HTTPMode.upstream) if _explicit(data) else _closed(context)
         if context.client.tls_established:
             return layers.HttpLayer(context, HTTPMode.transparent)
         if not data or (len(data) < _RECORD_HEADER and data[0] == _TLS_HANDSHAKE):

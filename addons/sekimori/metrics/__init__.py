@@ -11,14 +11,22 @@ supervisor serves the sum. A dead process's counters stay, its live gauges go.
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Mapping
 from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import values as _values
 
 from sekimori.policy.reasons import Reason
 from sekimori.wire.dialects import DIALECTS
 from sekimori.wire.sockets import SOCKETS
+
+_PROCESS: Final = os.getpid()
+if "PROMETHEUS_MULTIPROC_DIR" in os.environ or "prometheus_multiproc_dir" in os.environ:
+    # The library's own way of naming a process; asked for at each increment, which getpid(2) makes dear. No
+    # process of ours forks once it counts.
+    _values.ValueClass = _values.MultiProcessValue(process_identifier=lambda: _PROCESS)  # type: ignore[no-untyped-call]
 
 VERDICTS: Final = ("allow", "deny", "hold")
 REASONS: Final = ("", *(reason.value for reason in Reason))

@@ -13,7 +13,8 @@ import re
 import socket
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,13 @@ from mitmproxy.proxy import commands, events, layer, mode_servers, server
 from mitmproxy.proxy.layers import websocket
 from mitmproxy.proxy.layers.http import HttpStream, _http1, _http2
 from mitmproxy.proxy.layers.http._base import ReceiveHttp
-from mitmproxy.proxy.layers.http._events import RequestData
+from mitmproxy.proxy.layers.http._events import (
+    HttpEvent,
+    RequestData,
+    RequestHeaders,
+    ResponseData,
+    ResponseHeaders,
+)
 from mitmproxy.proxy.layers.websocket import WebsocketEndHook, WebSocketMessageInjected
 from mitmproxy.utils import asyncio_utils
 from wsproto.connection import ConnectionState
@@ -67,6 +74,8 @@ def apply(*, listener: socket.socket, max_message: int) -> None:
     _bound_heads()
     _skip_informational()
     _discard_hopeless_bodies()
+    _join_head_and_body()
+    _find_headers_directly()
     _close_after_a_crash()
     _drop_trailers()
     _name_errors()
@@ -186,6 +195,79 @@ def _discard_hopeless_bodies() -> None:
                 yield commands.CloseConnection(self.context.client)
 
     HttpStream.state_consume_request_body = consume  # type: ignore[method-assign]
+
+
+def _join_head_and_body() -> None:
+    """Send a whole message's head together with its body: one TLS record and one system call instead of two."""
+    for kind, head, data in (
+        (_http1.Http1Server, ResponseHeaders, ResponseData),
+        (_http1.Http1Client, RequestHeaders, RequestData),
+    ):
+        kind.send = _joining(kind.send, head, data)  # type: ignore[method-assign, assignment]
+
+
+_Send = Callable[[Any, HttpEvent], layer.CommandGenerator[None]]
+
+
+def _joining(original: _Send, head: type[HttpEvent], data: type[HttpEvent]) -> _Send:
+    def send(self: Any, event: HttpEvent) -> layer.CommandGenerator[None]:
+        kind = type(event)
+        if kind is head and _is_whole(event):
+            return hold(self, event)
+        if kind is data and "held_head" in vars(self):
+            return join(self, event)
+        return original(self, event)
+
+    def hold(self: Any, event: HttpEvent) -> layer.CommandGenerator[None]:
+        for command in original(self, event):
+            if not isinstance(command, commands.SendData):
+                yield command
+                continue
+            self.held_head = command.data
+
+    def join(self: Any, event: HttpEvent) -> layer.CommandGenerator[None]:
+        held = vars(self).pop("held_head")
+        for command in original(self, event):
+            if held and isinstance(command, commands.SendData):
+                command.data = held + command.data
+                held = b""
+            yield command
+
+    return send
+
+
+def _is_whole(event: Any) -> bool:
+    """Tell that a message's body follows its head at once: it was not streamed, and there is one."""
+    message = event.response if isinstance(event, ResponseHeaders) else event.request
+    return not event.end_stream and not message.stream and bool(message.raw_content)
+
+
+def _find_headers_directly() -> None:
+    """Look a header up in one pass; mitmproxy takes six calls for it, and an exception where there is none."""
+
+    def key_of(name: str | bytes) -> bytes:
+        return _header_key(name) if isinstance(name, str) else name.lower()
+
+    def get(self: http.Headers, name: str | bytes, default: Any = None) -> Any:
+        wanted = key_of(name)
+        found = [value for key, value in self.fields if key.lower() == wanted]
+        if not found:
+            return default
+        return b", ".join(found).decode("utf-8", "surrogateescape")
+
+    def contains(self: http.Headers, name: object) -> bool:
+        if not isinstance(name, str | bytes):
+            return False
+        wanted = key_of(name)
+        return any(key.lower() == wanted for key, _ in self.fields)
+
+    http.Headers.get = get  # type: ignore[method-assign, assignment]
+    http.Headers.__contains__ = contains  # type: ignore[method-assign, assignment]
+
+
+@lru_cache(maxsize=256)
+def _header_key(name: str) -> bytes:
+    return name.encode("utf-8", "surrogateescape").lower()
 
 
 def _close_after_a_crash() -> None:

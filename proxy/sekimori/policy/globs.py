@@ -5,9 +5,18 @@ No regular expressions: a pattern from a file must not be able to make a decisio
 
 from __future__ import annotations
 
+from functools import lru_cache
+
+_REMEMBERED, _SHORT = 4096, 100
+
 
 def glob_matches(pattern: str, name: str) -> bool:
     """Tell whether ``name`` matches ``pattern``; at most len(pattern) × len(name) steps."""
+    # The same few models come again and again; what is long is not worth its memory.
+    return _remembered(pattern, name) if len(name) <= _SHORT else _matches(pattern, name)
+
+
+def _matches(pattern: str, name: str) -> bool:
     pattern, name = pattern.casefold(), name.casefold()
     at, star, resume, index = 0, -1, 0, 0
     while index < len(name):
@@ -23,6 +32,9 @@ def glob_matches(pattern: str, name: str) -> bool:
         else:
             return False
     return all(char == "*" for char in pattern[at:])
+
+
+_remembered = lru_cache(maxsize=_REMEMBERED)(_matches)
 
 
 def matches_any(patterns: tuple[str, ...], name: str) -> bool:

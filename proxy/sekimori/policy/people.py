@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 import msgspec
 
@@ -16,10 +17,19 @@ from sekimori.errors import PolicyUnavailableError
 
 FORMAT = 1
 
+_REMEMBERED, _SHORT = 4096, 100
+
 
 def canonical_name(name: str) -> str:
     """Give the form in which names of people and groups are compared: NFKC, case folded, no outer space."""
+    return _remembered(name) if len(name) <= _SHORT else _canonical(name)
+
+
+def _canonical(name: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold()).strip()
+
+
+_remembered = lru_cache(maxsize=_REMEMBERED)(_canonical)
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

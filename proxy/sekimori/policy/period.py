@@ -31,6 +31,11 @@ def day_end_us(day: date) -> int:
     return day_start_us(day) + _DAY_US
 
 
+def day_of(time_us: int) -> int:
+    """Give the number of the day in Japan that an instant belongs to."""
+    return (time_us + _JST_US) // _DAY_US
+
+
 def parse_date(text: str) -> date:
     """Read a date as people write it (2026-04-01, 令和８年４月１日, R8.4.1); ``ValueError`` otherwise."""
     plain = re.sub(r"\s+", "", unicodedata.normalize("NFKC", text[:64]))
