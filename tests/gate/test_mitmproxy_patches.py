@@ -29,6 +29,8 @@ from mitmproxy.utils import asyncio_utils
 from mitmproxy.websocket import WebSocketData, WebSocketMessage
 from wsproto.frame_protocol import Opcode
 
+from sekimori.addons.exchange import Budget
+from sekimori.addons.uploads import Uploads
 from sekimori.errors import StateError
 from sekimori.gate import patches
 
@@ -68,7 +70,7 @@ def patched(original: None) -> Iterator[socket.socket]:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
-        patches.apply(listener=listener, max_message=1000)
+        patches.apply(listener=listener, max_message=1000, uploads=Uploads(Budget(1 << 20)))
         yield listener
 
 
@@ -92,7 +94,7 @@ def closed(commands_: Any) -> bool:
 def test_another_version_of_mitmproxy_is_refused(original, monkeypatch):
     monkeypatch.setattr(version, "VERSION", "12.3.1")
     with socket.socket() as listener, pytest.raises(StateError, match=r"12\.3\.1"):
-        patches.apply(listener=listener, max_message=1)
+        patches.apply(listener=listener, max_message=1, uploads=Uploads(Budget(1)))
 
 
 async def test_the_inherited_socket_is_served(patched):

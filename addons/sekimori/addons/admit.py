@@ -21,7 +21,7 @@ from sekimori import metrics
 from sekimori.addons.bodies import attached, redactions, storable, stored_body
 from sekimori.addons.desk import INLINE_LIMIT, Desk, client_address
 from sekimori.addons.destination import Destination
-from sekimori.addons.exchange import DROPPED, HOPELESS, KEY, Capture, Exchange, Tunnel
+from sekimori.addons.exchange import DROPPED, HOPELESS, KEY, OVERLOADED, Capture, Exchange, Tunnel
 from sekimori.addons.headers import strip, unsafe_fields
 from sekimori.addons.judge import Case, Judge, Judgement, Malformed, declared_class, declared_text
 from sekimori.addons.view import Policy
@@ -94,6 +94,8 @@ class Admit:
             policy = self._ready(tunnel)
             tunnel.alpn = flow.client_conn.alpn
             fields = _fields(head)
+            if OVERLOADED in flow.metadata:
+                raise Refused(Reason.OVERLOADED, "too many large uploads at once", retryable=True)
             _check_target(flow.request, fields, tunnel)
             case = self._case(flow, head, fields, destination, tunnel, policy)
             judgement = await self._decide(case, policy)

@@ -25,6 +25,8 @@ _BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 KEY = "sekimori.exchange"
 HOPELESS = "sekimori.hopeless"
 """On a flow whose person may not use the service at all: what it says changes nothing."""
+OVERLOADED = "sekimori.overloaded"
+"""On a flow whose body found no room among all bodies that are held: it was dropped, and is refused."""
 DROPPED = "sekimori.dropped"
 """How many bytes of a hopeless request's body were not kept."""
 
@@ -98,7 +100,7 @@ class Capture:
 
 @dataclass(slots=True, eq=False)
 class Budget:
-    """Bytes that all captures of a worker may hold together; beyond it captures are cut, never memory."""
+    """Bytes that all captures, or all uploads, of a worker may hold together."""
 
     total: int
     used: int = 0

@@ -71,6 +71,7 @@ class Gate(_Listening):
     decrypt_mixed: tuple[str, ...] = ()
     inspect_hosts: tuple[str, ...] = ()
     max_upload: Size = 64 * _MIB
+    upload_budget: Size = 512 * _MIB
     max_capture: Size = 8 * _MIB
     capture_budget: Size = 256 * _MIB
     snapshot_max_age: Duration = 900.0

@@ -62,6 +62,7 @@ def worker_settings(orders: Orders) -> WorkerSettings:
         decrypt_mixed=gate.decrypt_mixed,
         inspect_hosts=gate.inspect_hosts,
         max_upload=gate.max_upload,
+        upload_budget=gate.upload_budget,
         max_capture=gate.max_capture,
         capture_budget=gate.capture_budget,
         snapshot_max_age=gate.snapshot_max_age,

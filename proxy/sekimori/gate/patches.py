@@ -40,7 +40,8 @@ from mitmproxy.utils import asyncio_utils
 from wsproto.connection import ConnectionState
 from wsproto.frame_protocol import Opcode
 
-from sekimori.addons.exchange import DROPPED, HOPELESS
+from sekimori.addons.exchange import DROPPED, HOPELESS, OVERLOADED
+from sekimori.addons.uploads import LARGE, Uploads
 from sekimori.errors import StateError
 
 PINNED = "12.2.3"
@@ -48,6 +49,7 @@ BACKLOG = 1024
 _MAX_HEAD = 128 * 1024
 _KEPT_OF_HOPELESS = 256 * 1024
 _DROPPED_LIMIT = 64 * 1024 * 1024
+_REFUSED = frozenset({HOPELESS, OVERLOADED})
 _INFORMATIONAL = re.compile(rb"HTTP/1\.[01] (1\d\d)")
 _MAX_FRAGMENTS = 4096
 _TOO_BIG = 1009
@@ -60,8 +62,8 @@ _REASONS = {
 }
 
 
-def apply(*, listener: socket.socket, max_message: int) -> None:
-    """Install every patch; ``max_message`` bounds one WebSocket message in bytes."""
+def apply(*, listener: socket.socket, max_message: int, uploads: Uploads) -> None:
+    """Install every patch; ``max_message`` bounds one WebSocket message in bytes, ``uploads`` all bodies."""
     if version.VERSION != PINNED:
         raise StateError(
             f"mitmproxy {version.VERSION} is installed, the gate is built on {PINNED}.",
@@ -74,6 +76,7 @@ def apply(*, listener: socket.socket, max_message: int) -> None:
     _bound_heads()
     _skip_informational()
     _discard_hopeless_bodies()
+    _bound_all_bodies(uploads)
     _join_head_and_body()
     _find_headers_directly()
     _close_after_a_crash()
@@ -182,7 +185,7 @@ def _discard_hopeless_bodies() -> None:
     original = HttpStream.state_consume_request_body
 
     def consume(self: HttpStream, event: events.Event) -> layer.CommandGenerator[None]:
-        refused = self.flow.response is not None or HOPELESS in self.flow.metadata
+        refused = self.flow.response is not None or not _REFUSED.isdisjoint(self.flow.metadata)
         return discarding(self, event) if refused else original(self, event)
 
     def discarding(self: HttpStream, event: events.Event) -> layer.CommandGenerator[None]:
@@ -193,6 +196,18 @@ def _discard_hopeless_bodies() -> None:
             self.request_body_buf.clear()
             if dropped > _DROPPED_LIMIT:
                 yield commands.CloseConnection(self.context.client)
+
+    HttpStream.state_consume_request_body = consume  # type: ignore[method-assign]
+
+
+def _bound_all_bodies(uploads: Uploads) -> None:
+    """Refuse a large body while all large ones together fill what the worker may hold; it is read and dropped."""
+    original = HttpStream.state_consume_request_body
+
+    def consume(self: HttpStream, event: events.Event) -> layer.CommandGenerator[None]:
+        if len(self.request_body_buf) > LARGE and _REFUSED.isdisjoint(self.flow.metadata):
+            uploads.grew(self.flow, len(self.request_body_buf))
+        return original(self, event)
 
     HttpStream.state_consume_request_body = consume  # type: ignore[method-assign]
 

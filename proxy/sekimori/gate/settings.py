@@ -25,6 +25,7 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     decrypt_mixed: tuple[str, ...] = ()
     inspect_hosts: tuple[str, ...] = ()
     max_upload: int = 64 * 1024 * 1024
+    upload_budget: int = 512 * 1024 * 1024
     max_capture: int = 8 * 1024 * 1024
     capture_budget: int = 256 * 1024 * 1024
     snapshot_max_age: float = 900.0

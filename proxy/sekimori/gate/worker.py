@@ -34,6 +34,7 @@ from sekimori.addons.guard import Guard
 from sekimori.addons.identity import Authenticator
 from sekimori.addons.judge import Judge
 from sekimori.addons.layers import GateLayers
+from sekimori.addons.uploads import Uploads
 from sekimori.addons.view import Policy, PolicyView
 from sekimori.addons.websocket import WebSocketTurns
 from sekimori.catalogue.catalogue import Catalogue
@@ -114,12 +115,17 @@ class Worker:
         self._failed = False
         self._beat = time.monotonic()
         self._clock = ClockWatch()
+        self._uploads = Uploads(Budget(settings.upload_budget))
 
     async def serve(self) -> int:
         """Start, serve, drain; returns 0 after an orderly stop."""
         settings = self._settings
         listener = socket.socket(fileno=settings.listen_fd)
-        patches.apply(listener=listener, max_message=min(settings.max_upload, _MAX_MESSAGE))
+        patches.apply(
+            listener=listener,
+            max_message=min(settings.max_upload, _MAX_MESSAGE),
+            uploads=self._uploads,
+        )
         keys = KeyRing.load_gate(Path(settings.gate_keys).parent)
         spool = SpoolWriter(
             self._data / "spool",
@@ -199,7 +205,7 @@ class Worker:
         admit = Admit(self._desk, judge, guard.tunnels)
         master.assemble(
             tls=SekimoriTlsConfig(self._mint),
-            ours=(GateLayers(guard.tunnel_kind), guard, admit, capture, turns),
+            ours=(GateLayers(guard.tunnel_kind), guard, admit, capture, turns, self._uploads),
         )
         run = self._data / "run"
         run.mkdir(mode=0o700, exist_ok=True)
