@@ -22,10 +22,18 @@ from sekimori.addons.bodies import attached, redactions, storable, stored_body
 from sekimori.addons.desk import INLINE_LIMIT, Desk, client_address
 from sekimori.addons.destination import Destination
 from sekimori.addons.exchange import DROPPED, HOPELESS, KEY, OVERLOADED, Capture, Exchange, Tunnel
-from sekimori.addons.headers import strip, unsafe_fields
+from sekimori.addons.framing import (
+    Fields,
+    Refused,
+    check_target,
+    fields_of,
+    header,
+    one,
+    read_head,
+    send_as_decided,
+)
 from sekimori.addons.judge import Case, Judge, Judgement, Malformed, declared_class, declared_text
 from sekimori.addons.view import Policy
-from sekimori.catalogue.hosts import HostError, canonical_host
 from sekimori.errors import RecordError
 from sekimori.ledger.record import Body, Intent
 from sekimori.policy.classify import mask
@@ -40,7 +48,6 @@ if TYPE_CHECKING:
 
 _MAX_PATH = 4096
 _INTENT_WAIT = metrics.DURABLE_SECONDS.labels("intent")
-Fields = dict[str, list[str]]
 
 GATE_ERROR = http.Response.make(
     503, b"", {"X-Sekimori-Reason": "DENY_GATE_ERROR", "Retry-After": "5", "Cache-Control": "no-store"}
@@ -58,16 +65,6 @@ class Figures(NamedTuple):
 @lru_cache(maxsize=4096)
 def _figures(service: str) -> Figures:
     return Figures(metrics.DECISIONS.labels("allow", "", service), metrics.BYTES.labels(service, "prompt"))
-
-
-class Refused(Exception):  # noqa: N818 - control flow of one hook, never leaves it
-    """The request is refused before anybody could read what it says."""
-
-    def __init__(self, reason: Reason, detail: str = "", *, retryable: bool = False) -> None:
-        super().__init__(reason.value)
-        self.reason = reason
-        self.detail = detail
-        self.retryable = retryable
 
 
 class Admit:
@@ -88,15 +85,15 @@ class Admit:
         reference = self._desk.reference()
         flow.response = GATE_ERROR
         destination = self._desk.locate(tunnel.host)
-        head = _head(flow.request, tunnel.host)
+        head = read_head(flow.request, tunnel.host)
         user = tunnel.user.name if tunnel.user else ""
         try:
             policy = self._ready(tunnel)
             tunnel.alpn = flow.client_conn.alpn
-            fields = _fields(head)
+            fields = fields_of(head)
             if OVERLOADED in flow.metadata:
                 raise Refused(Reason.OVERLOADED, "too many large uploads at once", retryable=True)
-            _check_target(flow.request, fields, tunnel)
+            check_target(flow.request, fields, tunnel)
             case = self._case(flow, head, fields, destination, tunnel, policy)
             judgement = await self._decide(case, policy)
         except Refused as refused:
@@ -143,7 +140,7 @@ class Admit:
         person = policy.people.get(tunnel.user.name) if tunnel.user else None
         alive = person is not None and not person.disabled
         try:
-            klass = declared_class(_one(fields, "x-sekimori-class"))
+            klass = declared_class(one(fields, "x-sekimori-class"))
         except Malformed as error:
             raise Refused(Reason.MALFORMED, str(error)) from error
         return Case(
@@ -156,8 +153,8 @@ class Admit:
             user_source=tunnel.user_source if alive else "none",
             time_us=self._desk.now(),
             declared_class=klass,
-            purpose=declared_text(_one(fields, "x-sekimori-purpose")),
-            information_type=declared_text(_one(fields, "x-sekimori-information-type")),
+            purpose=declared_text(one(fields, "x-sekimori-purpose")),
+            information_type=declared_text(one(fields, "x-sekimori-information-type")),
         )
 
     async def _decide(self, case: Case, policy: Policy) -> Judgement:
@@ -230,13 +227,13 @@ class Admit:
         )
         flow.metadata[KEY] = exchange
         self._desk.live.add(exchange)
-        _send_as_decided(flow.request, len(case.body))
+        send_as_decided(flow.request, len(case.body))
         flow.response = None
 
     @staticmethod
     def _pass_unrecorded(flow: http.HTTPFlow) -> None:
         metrics.TUNNELS.labels("uncatalogued").inc()
-        _send_as_decided(flow.request, len(flow.request.raw_content or b""))
+        send_as_decided(flow.request, len(flow.request.raw_content or b""))
         flow.response = None
 
     async def error(self, flow: http.HTTPFlow) -> None:
@@ -307,14 +304,14 @@ class Admit:
 
     def _body(self, case: Case, *, stored: bool) -> Body:
         digest = hashlib.sha256(case.body).hexdigest()
-        content_type = _header(case.head, "content-type")
+        content_type = header(case.head, "content-type")
         if not stored or not case.body:
             return Body(sha256=digest, size=len(case.body), content_type=content_type)
         return stored_body(
             case.body,
             digest,
             content_type=content_type,
-            encoding=_header(case.head, "content-encoding"),
+            encoding=header(case.head, "content-encoding"),
             fingerprint=self._desk.fingerprint,
         )
 
@@ -342,88 +339,7 @@ class Admit:
         )
 
 
-def _head(request: http.Request, host: str) -> Head:
-    headers = tuple(
-        (name.lower().decode("utf-8", "backslashreplace"), value.decode("utf-8", "backslashreplace"))
-        for name, value in request.headers.fields
-    )
-    return Head(method=request.method, host=host, path=request.path, headers=headers)
-
-
-def _send_as_decided(request: http.Request, size: int) -> None:
-    """Take away what is the gate's, and frame the body as it was read.
-
-    A body over HTTP/2 may come without a length; sent on to an HTTP/1.1 service like that, it would be read
-    as the next request.
-    """
-    strip(request.headers)
-    request.trailers = None  # nobody read them
-    if "transfer-encoding" in request.headers:
-        return
-    if size or "content-length" in request.headers:
-        request.headers["content-length"] = str(size)
-    # Compression inside a WebSocket would hide what is said, and can be made to explode.
-    request.headers.pop("sec-websocket-extensions", None)
-
-
 def _is_hopeless(flow: http.HTTPFlow, fields: Fields) -> bool:
     """Tell that a body is not worth reading: the person may not use the service, and reading it is costly."""
     costly = "content-encoding" in fields or len(flow.request.raw_content or b"") > INLINE_LIMIT
     return HOPELESS in flow.metadata and (costly or DROPPED in flow.metadata)
-
-
-def _header(head: Head, name: str) -> str:
-    return ", ".join(value for key, value in head.headers if key == name)
-
-
-def _split_port(authority: str) -> tuple[str, str]:
-    if authority.startswith("["):
-        return authority, ""
-    host, _, port = authority.partition(":")
-    return host, port
-
-
-def _fields(head: Head) -> Fields:
-    fields: Fields = {}
-    for name, value in head.headers:
-        fields.setdefault(name, []).append(value)
-    return fields
-
-
-def _one(fields: Fields, name: str) -> str | None:
-    values = fields.get(name)
-    return ", ".join(values) if values else None
-
-
-def _check_target(request: http.Request, fields: Fields, tunnel: Tunnel) -> None:
-    """Refuse a request that names another host than its tunnel, or is framed or upgraded in another way."""
-    if unsafe_fields(request.headers):
-        raise Refused(Reason.MALFORMED, "a line break or NUL in a header")
-    # HTTP/1.0 ends an answer by closing: then it would be complete before its outcome is durable.
-    if request.http_version != ("HTTP/2.0" if tunnel.alpn == b"h2" else "HTTP/1.1"):
-        raise Refused(Reason.MALFORMED, "only HTTP/1.1 and HTTP/2 are spoken here")
-    if request.scheme != "https" or not (request.path.startswith("/") or request.path == "*"):
-        raise Refused(Reason.MISDIRECTED, "the target is not a path of this host")
-    named = fields.get("host", [])
-    if request.authority:
-        named = [*named, request.authority]
-    if not named:
-        raise Refused(Reason.MALFORMED, "no host")
-    for value in named:
-        if value != tunnel.host and not _same_host(value, tunnel):
-            raise Refused(Reason.MISDIRECTED, "Host and CONNECT name different hosts")
-    if request.authority and tunnel.alpn != b"h2":
-        request.authority = ""
-    codings = fields.get("transfer-encoding", [])
-    if codings and [coding.strip().lower() for coding in codings] != ["chunked"]:
-        raise Refused(Reason.MALFORMED, "transfer coding other than chunked")
-    if [value for value in fields.get("upgrade", []) if value.strip().lower() != "websocket"]:
-        raise Refused(Reason.MALFORMED, "upgrade to something other than websocket")
-
-
-def _same_host(value: str, tunnel: Tunnel) -> bool:
-    host, port = _split_port(value)
-    try:
-        return canonical_host(host).name == tunnel.host and port in {"", str(tunnel.port)}
-    except HostError:
-        return False
