@@ -48,7 +48,7 @@ class Stage:
     async def _begin(self, pool: ThreadPoolExecutor) -> None:
         await Admit(self.desk, judge(pool), self.tunnels).request(self.flow)
         self.flow.response = http.Response.make(200, b"", {"Content-Type": "text/event-stream"})
-        await self.capture.responseheaders(self.flow)
+        self.capture.responseheaders(self.flow)
 
     def chunk(self, data: bytes) -> Any:
         stream = self.flow.response.stream  # type: ignore[union-attr]

@@ -23,6 +23,7 @@ from mitmproxy.proxy.layers.http._events import (
     ResponseData,
     ResponseHeaders,
 )
+from mitmproxy.proxy.layers.http._hooks import HttpRequestHook
 from mitmproxy.proxy.layers.websocket import WebSocketMessageInjected
 from mitmproxy.test import tflow
 from mitmproxy.utils import asyncio_utils
@@ -45,6 +46,7 @@ _REPLACED = (
     (_http2, "format_error"),
     (version, "MITMPROXY"),
     (mode_servers.ProxyConnectionHandler, "handle_hook"),
+    (mode_servers.ProxyConnectionHandler, "server_event"),
     (asyncio_utils, "set_task_debug_info"),
     (_http1, "make_error_response"),
     (_http1, "ChunkedReader"),
@@ -304,3 +306,75 @@ def test_a_header_is_found_as_mitmproxy_finds_it(fields, name, as_bytes):
     finally:
         for each, original_ in kept.items():
             setattr(http.Headers, each, original_)
+
+
+class Handler(mode_servers.ProxyConnectionHandler):
+    """A connection whose layer says what a test tells it to."""
+
+    def __init__(self, said: list[commands.Command], addons: Any) -> None:
+        made = proxy_context()
+        made.options.add_option("tcp_timeout", int, 60, "")
+        server.ConnectionHandler.__init__(self, made)
+        self.master = type("Master", (), {"addons": addons})()
+        self.heard: list[events.Event] = []
+        self.said = said
+        self.layer = self  # type: ignore[assignment]
+
+    def handle_event(self, event: events.Event) -> Any:
+        self.heard.append(event)
+        said, self.said = self.said, []
+        yield from said
+
+
+class Addons:
+    """Runs hooks at once, or makes them wait."""
+
+    def __init__(self, waits: asyncio.Event | None = None) -> None:
+        self.waits = waits
+
+    def start(self, hook: commands.StartHook) -> Any:
+        return self.waits.wait() if self.waits else None
+
+
+def blocking_hook() -> commands.StartHook:
+    hook = HttpRequestHook(tflow.tflow())
+    hook.blocking = True
+    return hook
+
+
+async def test_a_hook_that_needs_no_waiting_is_answered_in_the_same_go(patched):
+    handler = Handler([blocking_hook()], Addons())
+    await handler.server_event(events.Start())
+    assert [type(event) for event in handler.heard] == [events.Start, events.HookCompleted]
+
+
+async def test_a_hook_that_waits_holds_up_nothing_else(patched):
+    waits = asyncio.Event()
+    handler = Handler([blocking_hook()], Addons(waits))
+    asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+    await handler.server_event(events.Start())
+    await handler.server_event(events.Start())
+    assert [type(event) for event in handler.heard] == [events.Start, events.Start]
+    assert not handler.timeout_watchdog.can_timeout.is_set(), "a connection that waits for us is not idle"
+
+    waits.set()
+    await asyncio.sleep(0.01)
+    assert isinstance(handler.heard[-1], events.HookCompleted)
+    assert handler.timeout_watchdog.can_timeout.is_set()
+
+
+async def test_a_layer_that_fails_ends_its_connection(patched, caplog):
+    handler = Handler([object()], Addons())  # type: ignore[list-item]
+    closed_: list[Any] = []
+    handler.transports[handler.client] = server.ConnectionIO()
+    handler.close_connection = lambda connection, half_close=False: closed_.append(connection)  # type: ignore[method-assign]
+    await handler.server_event(events.Start())
+    assert closed_ == [handler.client]
+    assert "crashed" in caplog.text
+
+
+async def test_data_for_a_connection_that_is_closed_already_goes_nowhere(patched):
+    handler = Handler([], Addons())
+    handler.said = [commands.SendData(handler.client, b"late"), commands.CloseConnection(handler.client)]
+    await handler.server_event(events.Start())
+    assert handler.heard

@@ -84,7 +84,7 @@ class CaptureAnswer:
         self._desk = desk
         self._tunnels = tunnels
 
-    async def responseheaders(self, flow: http.HTTPFlow) -> None:
+    def responseheaders(self, flow: http.HTTPFlow) -> None:
         """Choose between buffering a small answer whole and streaming everything else."""
         response = flow.response
         if response is None:

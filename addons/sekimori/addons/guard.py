@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import weakref
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from mitmproxy import http, tls
@@ -155,13 +155,16 @@ class Guard:
 
     # --- plain HTTP --------------------------------------------------------------------------
 
-    async def requestheaders(self, flow: http.HTTPFlow) -> None:
+    def requestheaders(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
         """Decide a plain ``http://`` request; what runs inside a tunnel is for ``Admit``."""
         tunnel = self.tunnels.get(flow.client_conn)
-        if tunnel is not None:
-            if _may_be_costly(flow.request) and (tunnel.refusal is not None or not self._may_use(tunnel)):
-                flow.metadata[HOPELESS] = True
-            return
+        if tunnel is None:
+            return self._plain_request(flow)
+        if _may_be_costly(flow.request) and (tunnel.refusal is not None or not self._may_use(tunnel)):
+            flow.metadata[HOPELESS] = True
+        return None
+
+    async def _plain_request(self, flow: http.HTTPFlow) -> None:
         reference = self._desk.reference()
         flow.response = self._gate_error(reference)
         identity: Identity | None = None
@@ -208,7 +211,7 @@ class Guard:
         if request.headers.get("upgrade"):
             raise Stop(Reason.NOT_TLS, destination)
 
-    async def responseheaders(self, flow: http.HTTPFlow) -> None:
+    def responseheaders(self, flow: http.HTTPFlow) -> None:
         """Pass the answer of a plain site on unread."""
         if flow.client_conn not in self.tunnels and flow.response is not None and flow.request.stream:
             flow.response.stream = counted(flow.metadata[_KIND], "down")

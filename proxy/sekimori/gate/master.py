@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from mitmproxy import http, options
@@ -29,6 +29,7 @@ from sekimori.gate.patches import where
 
 logger = logging.getLogger(__name__)
 
+_Handlers = tuple[Callable[[Any], Any], ...]
 _IDLE_SECONDS = 3600
 _IDLE_AFTER = 1.0
 
@@ -42,9 +43,9 @@ class GateAddons(AddonManager):
 
     def __init__(self, master: Master) -> None:
         super().__init__(master)  # type: ignore[no-untyped-call]
-        self._handlers: dict[str, tuple[Callable[[Any], Any], ...]] = {}
+        self._handlers: dict[str, _Handlers] = {}
 
-    def handlers(self, name: str) -> tuple[Callable[[Any], Any], ...]:
+    def handlers(self, name: str) -> _Handlers:
         """Return who listens to a hook."""
         found = self._handlers.get(name)
         if found is None:
@@ -52,19 +53,50 @@ class GateAddons(AddonManager):
             found = self._handlers[name] = tuple(each for each in listening if each is not None)
         return found
 
-    async def handle_lifecycle(self, event: Hook) -> None:
-        """Run a hook of a connection or a flow, which has one field."""
-        data = next(iter(vars(event).values()))
-        for handler in self.handlers(event.name):
+    def start(self, hook: Hook) -> Awaitable[None] | None:
+        """Run a hook of a connection or a flow, which has one field; return what is left once a handler waits."""
+        data = next(iter(vars(hook).values()))
+        handlers = self.handlers(hook.name)
+        for number, handler in enumerate(handlers, start=1):
             try:
                 waiting = handler(data)
+            except AddonHalt:
+                return None
+            except Exception as error:  # noqa: BLE001 - whatever it is, the refusal that was set first stands
+                _failed(hook, error)
+                continue
+            if waiting is not None:
+                return self._rest(hook, data, waiting, handlers[number:])
+        return None
+
+    async def handle_lifecycle(self, event: Hook) -> None:
+        """Run a hook to its end."""
+        rest = self.start(event)
+        if rest is not None:
+            await rest
+
+    async def _rest(
+        self, hook: Hook, data: Any, waiting: Awaitable[None] | None, handlers: _Handlers
+    ) -> None:
+        following = iter(handlers)
+        while True:
+            try:
                 if waiting is not None:
                     await waiting
+                handler = next(following, None)
+                if handler is None:
+                    return
+                waiting = handler(data)
             except AddonHalt:
                 return
-            except Exception as error:  # noqa: BLE001 - whatever it is, the refusal that was set first stands
-                metrics.GATE_ERRORS.labels(event.name).inc()
-                logger.error("%s failed; what it had set stands: %s", event.name, where(error))  # noqa: TRY400
+            except Exception as error:  # noqa: BLE001 - as above
+                _failed(hook, error)
+                waiting = None
+
+
+def _failed(hook: Hook, error: Exception) -> None:
+    metrics.GATE_ERRORS.labels(hook.name).inc()
+    logger.error("%s failed; what it had set stands: %s", hook.name, where(error))
 
 
 class GateMaster(Master):

@@ -43,6 +43,7 @@ from wsproto.frame_protocol import Opcode
 from sekimori.addons.exchange import DROPPED, HOPELESS, OVERLOADED
 from sekimori.addons.uploads import LARGE, Uploads
 from sekimori.errors import StateError
+from sekimori.gate import serving
 
 PINNED = "12.2.3"
 BACKLOG = 1024
@@ -71,7 +72,7 @@ def apply(*, listener: socket.socket, max_message: int, uploads: Uploads) -> Non
         )
     _listen_on(listener)
     _skip_type_checks()
-    _run_hooks_at_once()
+    serving.install()
     _limit_requests_only()
     _bound_heads()
     _skip_informational()
@@ -99,27 +100,6 @@ def _skip_type_checks() -> None:
     http.MessageData.__post_init__ = lambda self: None  # type: ignore[method-assign]  # noqa: ARG005
     # Names and times on every task, for mitmproxy's own debugger; a task is made for each hook.
     asyncio_utils.set_task_debug_info = lambda *_, **__: None
-
-
-def _run_hooks_at_once() -> None:
-    """Run a hook that nobody listens to without a pause, and the others without mitmproxy's wrapping."""
-
-    async def handle_hook(self: Any, hook: commands.StartHook) -> None:
-        addons = self.master.addons
-        if not addons.handlers(hook.name):
-            return
-        watchdog = self.timeout_watchdog
-        watchdog.can_timeout.clear()
-        watchdog.blocker += 1
-        try:
-            await addons.handle_lifecycle(hook)
-        finally:
-            watchdog.blocker -= 1
-            if watchdog.blocker == 0:
-                watchdog.register_activity()
-                watchdog.can_timeout.set()
-
-    mode_servers.ProxyConnectionHandler.handle_hook = handle_hook  # type: ignore[method-assign]
 
 
 def _limit_requests_only() -> None:
@@ -207,7 +187,8 @@ def _bound_all_bodies(uploads: Uploads) -> None:
     def consume(self: HttpStream, event: events.Event) -> layer.CommandGenerator[None]:
         if len(self.request_body_buf) > LARGE and _REFUSED.isdisjoint(self.flow.metadata):
             uploads.grew(self.flow, len(self.request_body_buf))
-        return original(self, event)
+        going_on: layer.CommandGenerator[None] = original(self, event)
+        return going_on
 
     HttpStream.state_consume_request_body = consume  # type: ignore[method-assign]
 

@@ -14,9 +14,11 @@ time-out or a cancellation it may still turn up in the record, and what it annou
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,7 +93,11 @@ class SpoolWriter:
             clock=clock,
         )
         self._gauge.refresh(now=True)
-        self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[list[_Item] | None] = queue.SimpleQueue()
+        # What this round of the event loop accepted goes to the thread together: waking it costs as much
+        # as an entry, and what comes together is one commit.
+        self._gathered: deque[_Item] = deque()
+        self._deadlines: deque[tuple[float, asyncio.Future[None]]] = deque()
         # Each counter has one writer: "taken" the event loop, "done" the thread.
         self._taken = self._taken_bytes = self._done = self._done_bytes = 0
         self._oldest: float | None = None
@@ -106,11 +112,11 @@ class SpoolWriter:
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
         self._accept(entry, done)
-        timer = loop.call_later(self._settings.record_timeout, self._expire, done)
-        try:
-            await done
-        finally:
-            timer.cancel()
+        # One timer for all: each of its own would be made and cancelled, twice a request.
+        self._deadlines.append((loop.time() + self._settings.record_timeout, done))
+        if len(self._deadlines) == 1:
+            loop.call_at(self._deadlines[0][0], self._expire, loop)
+        await done
 
     def offer(self, entry: Entry) -> None:
         """Queue an entry that nobody waits for; raises RecordError if it can't even be queued."""
@@ -123,6 +129,7 @@ class SpoolWriter:
         """
         if not self._closing:
             self._closing = True
+            self._hand_over()
             self._queue.put(None)
         self._thread.join(self._settings.close_timeout)
         if self._thread.is_alive():
@@ -182,12 +189,35 @@ class SpoolWriter:
             raise SpoolFullError("More bytes wait for the spool's disk than it can take.")
         self._taken += 1
         self._taken_bytes += weight
-        self._queue.put(_Item(entry, weight, self._clock(), done))
+        self._gathered.append(_Item(entry, weight, self._clock(), done))
+        if len(self._gathered) == 1:
+            asyncio.get_running_loop().call_soon(self._hand_over)
 
-    def _expire(self, done: asyncio.Future[None]) -> None:
-        if not done.done():
-            milliseconds = int(self._settings.record_timeout * 1000)
-            done.set_exception(RecordError(f"The record was not durable within {milliseconds} ms."))
+    def _hand_over(self) -> None:
+        """Give what was accepted to the thread; called by the event loop, and by ``close``."""
+        batch: list[_Item] = []
+        size = 0
+        with contextlib.suppress(IndexError):
+            while True:
+                item = self._gathered.popleft()
+                batch.append(item)
+                size += item.weight
+                if size >= self._settings.batch_bytes:
+                    self._queue.put(batch)
+                    batch, size = [], 0
+        if batch:
+            self._queue.put(batch)
+
+    def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Tell those whose time is over, and come back for the next."""
+        deadlines, now = self._deadlines, loop.time()
+        while deadlines and (deadlines[0][1].done() or deadlines[0][0] <= now):
+            _, done = deadlines.popleft()
+            if not done.done():
+                milliseconds = int(self._settings.record_timeout * 1000)
+                done.set_exception(RecordError(f"The record was not durable within {milliseconds} ms."))
+        if deadlines:
+            loop.call_at(deadlines[0][0], self._expire, loop)
 
     # From here on: the writer thread.
 
@@ -209,13 +239,13 @@ class SpoolWriter:
         batch: list[_Item] = []
         size = 0
         try:
-            item = self._queue.get(timeout=self._settings.measure_every)
-            while item is not None:
-                batch.append(item)
-                size += item.weight
+            items = self._queue.get(timeout=self._settings.measure_every)
+            while items is not None:
+                batch += items
+                size += sum(item.weight for item in items)
                 if size >= self._settings.batch_bytes:
                     return batch
-                item = self._queue.get_nowait()
+                items = self._queue.get_nowait()
         except queue.Empty:
             return batch
         self._stopped = True
@@ -258,9 +288,7 @@ class SpoolWriter:
         rest: list[_Item] = []
         try:
             while True:
-                item = self._queue.get_nowait()
-                if item is not None:
-                    rest.append(item)
+                rest += self._queue.get_nowait() or []
         except queue.Empty:
             self._settle(rest, error)
         self._done += len(rest)
