@@ -26,6 +26,7 @@ from sekimori.ledger.envelope import (
     fits,
     meta_bytes,
     opening,
+    read_record_envelope,
     record_envelope,
 )
 from sekimori.ledger.record import Body, Intent, Outcome, Part, decode
@@ -133,6 +134,96 @@ def test_the_envelope_of_a_record_names_nobody():
         commitments=commitments(KEY, RID, {META: b"meta", REQUEST: b"body"}),
     )
     assert sorted(decode_envelope(data)) == ["c", "k", "lane", "n", "pol", "rid", "t", "v"]
+
+
+plain = st.text("0123456789abcdefXYZ._-", max_size=70)
+words = st.one_of(plain, plain, texts)
+numbers = st.integers(0, (1 << 53) - 1)
+made = st.one_of(
+    st.dictionaries(st.sampled_from([META, REQUEST, RESPONSE]), st.binary(max_size=40)),
+    st.dictionaries(st.text("abcm", max_size=4), st.binary(max_size=4), max_size=3),
+)
+
+
+@given(kind=words, lane=words, n=numbers, rid=words, time_us=numbers, policy=words, commitments=made)
+@example(kind='"', lane="\\", n=0, rid="\n", time_us=0, policy="\x7f", commitments={RESPONSE: b"", META: b""})
+@example(kind="intent\n", lane="", n=0, rid="", time_us=0, policy="", commitments={})
+@example(kind="", lane="", n=0, rid="a" * 3000, time_us=0, policy="", commitments={META: bytes(32)})
+def test_an_envelope_written_quickly_is_the_one_written_slowly(
+    kind, lane, n, rid, time_us, policy, commitments
+):
+    written = record_envelope(
+        kind=kind, lane=lane, n=n, rid=rid, time_us=time_us, policy=policy, commitments=commitments
+    )
+    assert written == encode_envelope(
+        {
+            "c": {name: value.hex() for name, value in commitments.items()},
+            "k": kind,
+            "lane": lane,
+            "n": n,
+            "pol": policy,
+            "rid": rid,
+            "t": time_us,
+            "v": 1,
+        }
+    )
+    read = read_record_envelope(written)
+    assert (read.k, read.lane, read.n, read.rid, read.t, read.pol) == (kind, lane, n, rid, time_us, policy)
+    assert read.commitments() == commitments
+
+
+@pytest.mark.parametrize("field", ["n", "time_us"])
+@pytest.mark.parametrize("number", [-1, 1 << 53])
+def test_a_record_has_no_number_that_an_envelope_can_not_hold(field, number):
+    known = {
+        "kind": "part",
+        "lane": "w1-1",
+        "n": 1,
+        "rid": RID,
+        "time_us": 1,
+        "policy": "",
+        "commitments": {},
+    }
+    try:
+        written = record_envelope(**{**known, field: number})
+    except IntegrityError:
+        assert number > 0
+    else:
+        assert decode_envelope(written)["t" if field == "time_us" else "n"] == number
+
+
+RECORD = record_envelope(
+    kind="intent", lane="w1-1", n=1, rid=RID, time_us=7, policy="ab", commitments={META: bytes(32)}
+)
+
+
+@given(at=st.integers(0, len(RECORD) - 1), change=st.integers(1, 255))
+def test_any_bytes_are_the_envelope_of_a_record_or_an_integrity_error(at, change):
+    altered = bytearray(RECORD)
+    altered[at] ^= change
+    try:
+        read = read_record_envelope(bytes(altered))
+    except IntegrityError:
+        return
+    assert read != read_record_envelope(RECORD)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"[" * 100_000, id="deep"),
+        pytest.param(RECORD + b"\n", id="a newline behind it"),
+        pytest.param(RECORD.replace(b'"v":1', b'"v":2'), id="a later version"),
+        pytest.param(RECORD.replace(b'"v":1', b'"v":true'), id="no version"),
+        pytest.param(RECORD.replace(b',"v":1', b',"v":1,"w":1'), id="a further field"),
+        pytest.param(RECORD.replace(b'"n":1,', b'"n": 1,'), id="a blank"),
+        pytest.param(b'{"a":1,"v":1}', id="another envelope"),
+    ],
+)
+def test_what_is_no_envelope_of_a_record_is_refused(data):
+    with pytest.raises(IntegrityError):
+        read_record_envelope(data)
 
 
 @given(

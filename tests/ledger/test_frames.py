@@ -1,5 +1,7 @@
 """The bytes of the spool: what goes in comes out, anything else is an IntegrityError."""
 
+import zlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,10 +21,11 @@ lanes = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,62}", fullmatch=True)
     segment=st.integers(0, 2**32 - 1),
     first_n=st.integers(0, 2**64 - 1),
     preamble=st.binary(max_size=255),
+    version=st.sampled_from(frames.READABLE),
     behind=st.binary(max_size=50),
 )
-def test_a_header_comes_back_whatever_stands_behind_it(lane, segment, first_n, preamble, behind):
-    header = SegmentHeader(lane, segment, first_n, preamble)
+def test_a_header_comes_back_whatever_stands_behind_it(lane, segment, first_n, preamble, version, behind):
+    header = SegmentHeader(lane, segment, first_n, preamble, version)
     packed = frames.pack_header(header)
     assert frames.unpack_header(packed + behind) == (header, packed)
 
@@ -44,8 +47,8 @@ def test_any_bytes_are_a_header_or_an_integrity_error(data):
 
 
 def test_a_later_version_is_named():
-    later = PACKED[:7] + b"\x02" + PACKED[8:]
-    with pytest.raises(IntegrityError, match="format version 2") as caught:
+    later = PACKED[:7] + b"\x03" + PACKED[8:]
+    with pytest.raises(IntegrityError, match="format version 3") as caught:
         frames.unpack_header(later)
     assert "release that wrote it" in caught.value.hint
 
@@ -63,6 +66,13 @@ def test_a_frame_comes_back_and_its_length_is_known_from_its_head(sealed, number
     assert (head.length, head.number, head.first_n, head.count) == (len(sealed), number, first_n, count)
     assert packed[frames.FRAME_HEAD_BYTES :] == sealed
     assert frames.is_whole(head, sealed)
+
+
+@pytest.mark.parametrize("size", [0, 5 * 1024, 5 * 1024 + 1, 12_345, 64 * 1024, 64 * 1024 + 1, 300_000])
+def test_the_checksum_of_a_frame_is_the_usual_one_whatever_its_size(size):
+    sealed = bytes(range(256)) * (size // 256) + bytes(size % 256)
+    packed = frames.pack_frame(frames.new_head(size, 1, 2, 3), sealed)
+    assert int.from_bytes(packed[4:8]) == zlib.crc32(packed[8:])
 
 
 @given(at=st.integers(0, 75), change=st.integers(1, 255))

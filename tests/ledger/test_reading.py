@@ -24,8 +24,7 @@ from sekimori.ledger.lanes import (
     written_bytes,
 )
 from sekimori.ledger.reading import EndState, LaneEnd, LaneReader
-from sekimori.ledger.record import encode
-from support.spool import SEALER, Disk, intent, opener, read_lane, rids, write_lane
+from support.spool import SEALER, Disk, commit, intent, opener, read_lane, rids, write_lane
 
 MODEST = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -98,8 +97,8 @@ def test_a_growing_lane_is_read_as_far_as_it_is(tmp_path):
     reader = LaneReader(tmp_path / "w1-1", opener())
     position = START
     for n in range(20):
-        writer.commit([encode(intent(n, size=5000))])
-        ((position, number, entry),) = reader.read(position)
+        commit(writer, "w1-1", intent(n, size=5000))
+        ((position, number, entry, *_),) = reader.read(position)
         assert (number, entry.rid) == (n + 1, str(n))
         assert reader.end is not None
         assert reader.end.state is EndState.GROWING
@@ -117,7 +116,7 @@ def test_a_reader_never_sees_a_half_written_commit(tmp_path):
 
     def write():
         for n in range(total):
-            writer.commit([encode(intent(n, size=n * 50))])
+            commit(writer, "w1-1", intent(n, size=n * 50))
         writer.close()
 
     thread = threading.Thread(target=write)
@@ -139,11 +138,26 @@ def test_a_last_frame_cut_at_any_byte_is_torn_and_nothing_else_is_lost(lane):
     data = path.read_bytes()
     start, end = frame_bounds(path)[-1]
     for cut in range(start, end):
-        for torn in (data[:cut], data[:cut].ljust(len(data), b"\0")):
+        # A file that ends with a whole frame was cut by its writer: the next segment is gone (see below).
+        shorter = [data[:cut]] if cut > start else []
+        for torn in (*shorter, data[:cut].ljust(len(data), b"\0")):
             path.write_bytes(torn)
             assert rids(lane) == ["0", "1", "2", "3", "4", "5"], cut
             left = len(data[start:cut].rstrip(b"\0"))
             assert ends(lane) == LaneEnd(EndState.CRASHED, read_lane(lane)[-1].position, left), cut
+
+
+def test_the_last_segment_of_a_dead_lane_cannot_vanish_unseen(tmp_path):
+    lane = write_lane(tmp_path, [[intent(n, size=30_000)] for n in range(12)])
+    *_, last = numbers = segments(lane)
+    assert len(numbers) > 2
+    segment_path(lane, last).unlink()
+    with pytest.raises(IntegrityError, match=f"Segment {last} of lane w1-1 is missing"):
+        read_lane(lane)
+    for number in numbers[1:-1]:
+        segment_path(lane, number).unlink()
+    with pytest.raises(IntegrityError, match="Segment 2 of lane w1-1 is missing"):
+        read_lane(lane)
 
 
 @MODEST
@@ -164,8 +178,8 @@ def test_a_last_frame_of_which_any_sectors_never_arrived_is_torn(tmp_path_factor
 
 def test_a_torn_tail_of_a_living_writer_is_just_not_there_yet(tmp_path):
     writer = LaneWriter(tmp_path, "w1-1", sealer=SEALER, segment_bytes=40_000, files=Disk())
-    writer.commit([encode(intent("whole"))])
-    writer.commit([encode(intent("being written"))])
+    commit(writer, "w1-1", intent("whole"))
+    commit(writer, "w1-1", intent("being written"))
     lane = tmp_path / "w1-1"
     start, end = frame_bounds(segment_path(lane, 1))[-1]
     with segment_path(lane, 1).open("r+b") as file:
@@ -239,7 +253,7 @@ def test_a_lost_frame_before_a_sound_one_is_no_torn_tail(lane, index):
 def test_a_damaged_frame_before_a_sound_one_alarms_while_the_writer_lives(tmp_path):
     writer = LaneWriter(tmp_path, "w1-1", sealer=SEALER, segment_bytes=40_000, files=Disk())
     for n in range(3):
-        writer.commit([encode(intent(n))])
+        commit(writer, "w1-1", intent(n))
     path = segment_path(tmp_path / "w1-1", 1)
     start, end = frame_bounds(path)[1]
     with path.open("r+b") as file:
@@ -367,7 +381,7 @@ def test_sealed_bytes_that_are_no_entries_are_noticed(tmp_path):
     writer = LaneWriter(tmp_path, "w1-1", sealer=SEALER, segment_bytes=40_000, files=Disk())
     writer.commit([b"\xc1 not an entry"])
     writer.abandon()
-    with pytest.raises(IntegrityError, match="something else than entries"):
+    with pytest.raises(IntegrityError, match="something else than entry 1"):
         read_lane(tmp_path / "w1-1")
 
 

@@ -15,7 +15,7 @@ from sekimori.ledger.lanes import is_alive, mark_shipped, pending, segments
 from sekimori.ledger.reading import EndState, LaneReader
 from sekimori.ledger.record import Body, Intent
 from sekimori.ledger.spool import SpoolSettings, SpoolWriter
-from support.spool import PROMPT, SEALER, Disk, intent, opener, read_lane, rids
+from support.spool import PROMPT, SEALER, SIGNER, Disk, intent, opener, read_lane, rids
 
 SMALL = SpoolSettings(
     segment_bytes=64 * 1024, record_timeout=0.2, measure_every=0.02, close_timeout=2.0, min_free=0
@@ -35,7 +35,9 @@ def start(tmp_path, disk):
     opened = []
 
     def start(lane="w1-1", settings=SMALL, seal=SEALER, **changes):
-        spool = SpoolWriter(tmp_path / "spool", lane, seal=seal, settings=settings, files=disk, **changes)
+        spool = SpoolWriter(
+            tmp_path / "spool", lane, seal=seal, signer=SIGNER, settings=settings, files=disk, **changes
+        )
         opened.append(spool)
         return spool
 
@@ -474,9 +476,9 @@ async def test_an_entry_that_can_not_be_encoded_is_refused_alone(tmp_path, start
     spool = start()
     good = asyncio.create_task(spool.append(intent("good")))
     with pytest.raises(RecordError, match="can't be encoded"):
-        await spool.append(Intent(rid="\ud800", time_us=0, body=Body()))
+        await spool.append(Intent(rid="\ud800", key=bytes(32), time_us=0, body=Body()))
     await good
-    spool.offer(Intent(rid="\ud800", time_us=0))
+    spool.offer(Intent(rid="\ud800", key=bytes(32), time_us=0))
     await spool.append(intent("after"))
     assert rids(tmp_path / "spool/w1-1") == ["good", "after"]
     assert spool.dropped == 1
@@ -528,7 +530,7 @@ async def test_the_figures_show_what_waits_for_the_archivist(tmp_path, start):
     for n in range(4):
         await spool.append(intent(n, size=2000))
     await until(lambda: spool.depth == 0)
-    assert 8000 < spool.bytes < 10_000
+    assert 8000 < spool.bytes < 12_000
     assert abs(spool.bytes - pending(tmp_path / "spool")["w1-1"]) < 100
 
 

@@ -16,7 +16,8 @@ from sekimori.ledger.envelope import (
     meta_bytes,
     opening,
 )
-from sekimori.ledger.record import Body, Intent, decode
+from sekimori.ledger.evidence import envelope_of
+from sekimori.ledger.record import Body, Intent, Outcome, decode
 from sekimori.ledger.tlog.checkpoint import log_verifier, open_checkpoint, sign_checkpoint
 from sekimori.ledger.tlog.keys import PublicKey, key_hash, parse_ssh_line, ssh_line
 from sekimori.ledger.tlog.leaf import check_leaf, is_leaf_of
@@ -32,6 +33,8 @@ from support.tlog import GATE, LOG, NOW, WITNESS, WRITER, cosign_text, witness_v
 FORMATS = Path(__file__).parents[2] / "docs/formats"
 PAGES = ["envelope", "commitment", "leaf", "lane", "checkpoint", "super-log", "export"]
 RID = "0196f0c2-7a51-7c3e-9d0f-5b1f0e6a4c21"
+LANE = "w1-20261121"
+POLICY = "c0" * 32
 
 
 def block(page: str, kind: str, name: str) -> str:
@@ -72,7 +75,13 @@ def test_the_envelopes_are_canonical(name):
 def test_the_commitments_are_those_of_the_page():
     key, body = raw("commitment", "record-key"), raw("commitment", "request")
     entry = Intent(
-        rid=RID, time_us=NOW, user="yamada", decision="allow", body=Body(size=len(body), stored=body)
+        rid=RID,
+        key=key,
+        time_us=NOW,
+        user="yamada",
+        decision="allow",
+        policy=POLICY,
+        body=Body(size=len(body), stored=body),
     )
     meta = raw("commitment", "meta")
     assert meta_bytes(entry) == meta
@@ -86,6 +95,22 @@ def test_the_commitments_are_those_of_the_page():
     )
     assert made[META] == raw("commitment", "meta-commitment")
     assert decode_envelope(ENVELOPES[0])["c"] == {name: value.hex() for name, value in made.items()}
+    assert envelope_of(entry, LANE, 1) == ENVELOPES[0]
+
+
+def test_the_envelope_of_the_answer_is_that_of_the_page():
+    body = raw("commitment", "answer")
+    entry = Outcome(
+        rid=RID,
+        key=raw("commitment", "record-key"),
+        time_us=NOW + 1_500_000,
+        state="complete",
+        status=200,
+        policy=POLICY,
+        body=Body(size=len(body), stored=body),
+    )
+    assert body.decode() in (FORMATS / "commitment.md").read_text()
+    assert envelope_of(entry, LANE, 2) == ENVELOPES[1]
 
 
 def test_the_leaf_is_that_of_the_page():

@@ -15,13 +15,13 @@ from sekimori.store.policies import PolicyRepo, apply_files
 @pytest.fixture
 def people(house):
     with session(house.engine) as opened:
-        yield PersonRepo(opened)
+        yield PersonRepo(opened, house.names)
 
 
 @pytest.fixture
 def policies(house):
     with session(house.engine) as opened:
-        yield PolicyRepo(opened)
+        yield PolicyRepo(opened, house.names)
 
 
 def test_a_name_is_found_however_it_is_written(people):
@@ -69,7 +69,7 @@ def test_the_gate_learns_proxy_passwords_and_no_others(people):
 
 def test_a_set_up_link_is_good_once_and_not_for_ever(house):
     with session(house.engine) as opened:
-        invites = InviteRepo(opened)
+        invites = InviteRepo(opened, house.names)
         invites.add("secret-1", name="admin", now_us=10, expires_us=20)
         invites.add("secret-2", name="admin", now_us=10, expires_us=20)
         assert invites.find("secret-1", now_us=15) == "admin"
@@ -81,7 +81,7 @@ def test_a_set_up_link_is_good_once_and_not_for_ever(house):
 
 def test_the_secret_of_a_set_up_link_is_not_stored(house):
     with session(house.engine) as opened:
-        InviteRepo(opened).add("gekkou-secret", name="admin", now_us=10, expires_us=20)
+        InviteRepo(opened, house.names).add("gekkou-secret", name="admin", now_us=10, expires_us=20)
     assert not any(b"gekkou-secret" in data for data in house.files())
 
 
@@ -115,21 +115,21 @@ def test_a_withdrawn_file_is_not_in_force_and_can_come_back(policies):
 def test_files_are_applied_all_or_none(house):
     def fail_half_way() -> None:
         with session(house.engine) as opened:
-            apply_files(opened, {"a.yaml": "one", "b.yaml": "two"}, by="root", now_us=1)
+            apply_files(opened, house.names, {"a.yaml": "one", "b.yaml": "two"}, by="root", now_us=1)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         fail_half_way()
     with session(house.engine) as opened:
-        assert PolicyRepo(opened).latest_version() == 0
+        assert PolicyRepo(opened, house.names).latest_version() == 0
 
 
 def test_a_policy_file_edited_in_the_database_is_not_used(house):
     with session(house.engine) as opened:
-        PolicyRepo(opened).apply("a.yaml", "one", by="root", now_us=1)
-    house.edit("UPDATE policy_document SET text='two'")
+        PolicyRepo(opened, house.names).apply("a.yaml", "one", by="root", now_us=1)
+    house.edit("UPDATE policy_document SET version=2")
     with session(house.engine) as opened, pytest.raises(IntegrityError, match="not what was applied"):
-        PolicyRepo(opened).current()
+        PolicyRepo(opened, house.names).current()
 
 
 def test_a_snapshot_is_kept_under_its_hash(policies):

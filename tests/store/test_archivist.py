@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Table, insert, select, update
+from sqlalchemy import Table, insert, select, text, update
 
 from sekimori.ledger.lanes import START, lanes, mark_shipped, read_shipped
 from sekimori.ledger.record import Outcome, Part
 from sekimori.store import archivist as module
+from sekimori.store import following
 from sekimori.store.engine import open_store, reading
+from sekimori.store.finding import Query
 from sekimori.store.rows import place
 from sekimori.store.tables import CONTENT, ENTRY, LANE, RECORD
 from support.evidence import ANSWER, PROMPT, Installation, answered, asked, body, refused
@@ -42,7 +44,7 @@ def test_an_exchange_becomes_two_entries_two_contents_and_one_record(house):
         ("w1", 1, "intent"),
         ("w1", 2, "outcome"),
     ]
-    assert [(row["n"], row["part"]) for row in rows(house, CONTENT)] == [(1, "request"), (2, "response")]
+    assert [(row["n"], row["part"]) for row in rows(house, CONTENT)] == [(1, "manifest"), (2, "response")]
     found = record(house, "r1")
     assert (found["state"], found["status"], found["outcome_n"]) == ("complete", 200, 2)
     shown = house.log().show("r1")
@@ -146,7 +148,7 @@ def test_a_crash_between_commit_and_marker_stores_nothing_twice(house, monkeypat
     def crash(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, "mark_shipped", crash)
+    monkeypatch.setattr(following, "mark_shipped", crash)
     with pytest.raises(KeyboardInterrupt):
         house.archivist.run_once()
     monkeypatch.undo()
@@ -215,6 +217,21 @@ def test_an_older_copy_of_the_database_is_not_written_to(house):
     assert ("lane", "w1", "missing") in house.faults()
 
 
+def test_a_data_key_that_somebody_removed_stops_the_lane_that_needs_it_and_no_other(house):
+    first, second = house.worker("w1-a"), house.worker("w2-b")
+    first.write(asked("r1"))
+    house.archivist.run_once()
+    with house.outsider() as connection:
+        connection.execute(text("DELETE FROM data_key"))
+    first.write(answered("r1"))
+    second.write(asked("r2"), answered("r2"))
+    progress = house.archivist.run_once()
+    assert progress.entries == 2
+    (alarm,) = house.notes.alarms
+    assert "Lane w1-a is left alone: The data key that the key of record r1 lies under is gone." in alarm
+    assert [record["state"] for record in house.log().list(Query()) if record["id"] == "r2"] == ["complete"]
+
+
 def test_one_lane_in_doubt_does_not_stop_the_others(house):
     house.worker("w1").write(asked("r1"))
     segment = next(house.spool.glob("w1/seg-*.spool"))
@@ -250,7 +267,7 @@ def test_a_disk_that_fails_is_asked_again(house, monkeypatch):
             raise answers.pop()
         return mark_shipped(*arguments, **options)
 
-    monkeypatch.setattr(module, "mark_shipped", marks)
+    monkeypatch.setattr(following, "mark_shipped", marks)
     monkeypatch.setattr(module, "_BUSY", 0.01)
     stop = threading.Event()
     thread = threading.Thread(target=house.archivist.run_forever, args=(stop,))
@@ -274,11 +291,11 @@ def test_an_exchange_recorded_twice_is_an_alarm_and_both_stay_evidence(house):
     assert ("record", "r1", "altered") in house.faults()
 
 
-def test_segments_that_are_stored_are_deleted(house):
+def test_segments_that_are_stored_and_covered_are_deleted(house):
     worker = house.worker("w1", segment_bytes=64 * 1024)
     for number in range(40):
         worker.write(asked(f"r{number}", prompt="予算" * 2000))
-        house.archivist.run_once()
+        house.settle()
     assert len(list(house.spool.glob("w1/seg-*.spool"))) <= 2
     assert len(rows(house, RECORD)) == 40
     assert house.verify().ok

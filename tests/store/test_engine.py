@@ -19,7 +19,7 @@ from sekimori.store import engine as module
 from sekimori.store.engine import open_store, reading, session, writing
 from sekimori.store.tables import INVITE, METADATA, InviteRow
 
-ROW: dict[str, Any] = {"token_sha256": "t", "name": "n", "created_us": 1, "expires_us": 2}
+ROW: dict[str, Any] = {"token_sha256": "t", "sealed": b"n", "created_us": 1, "expires_us": 2}
 
 
 @pytest.fixture

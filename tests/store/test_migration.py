@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import msgspec
 import pytest
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import Connection, create_engine, inspect, text
+from sqlalchemy import Connection, inspect, text
 
 from sekimori.ledger.record import Entry, Intent, Outcome
-from sekimori.store import engine as module
 from sekimori.store import finding
 from sekimori.store.log import Query
 from sekimori.store.readings import read_answer
-from sekimori.store.rows import index_intent, index_outcome, index_unanswered, place, seal_entry
+from sekimori.store.rows import index_intent, index_outcome, index_unanswered
+from sekimori.vault.content import ContentCipher
 from support.evidence import START_US, Installation, answered, asked, refused
+from support.release1 import DATA_KEY, insert, made, seal_entry, seal_lanes, write_data_key
 
 MONTH_US = 31 * 24 * 3600 * 1_000_000
 ENTRIES: tuple[Entry, ...] = (
@@ -31,32 +27,24 @@ ENTRIES: tuple[Entry, ...] = (
 @pytest.fixture
 def old(unmade, tmp_path):
     """A store of revision 0001 with a lane of five entries, and the keys that sealed them."""
-    keys = bytes(range(64))
-    house = Installation(tmp_path, keys=keys)  # lends its cipher; its own file is not used
-    house.close()
-    for path in tmp_path.glob("sekimori.db*"):
-        path.unlink()
-    url = f"sqlite:///{unmade}" if isinstance(unmade, Path) else unmade.replace(":", "+psycopg:", 1)
-    engine = create_engine(url)
+    engine = made(unmade, "0001")
     with engine.begin() as connection:
-        config = Config()
-        config.set_main_option("script_location", str(module._MIGRATIONS))
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
-        _fill(connection, house)
+        _fill(connection)
     engine.dispose()
-    return unmade, keys
+    write_data_key(tmp_path.with_name(f"{tmp_path.name}-keys"))
+    return unmade, bytes(range(64))
 
 
-def _fill(connection: Connection, house: Installation) -> None:
+def _fill(connection: Connection) -> None:
+    cipher = ContentCipher(DATA_KEY)
     intents: dict[str, Intent] = {}
     for n, entry in enumerate(ENTRIES, 1):
-        answer = read_answer(intents[entry.rid], entry) if isinstance(entry, Outcome) else None
-        row, content = seal_entry(house.cipher, "w1", n, entry, answer)
-        _insert(connection, "entry", row)
+        answer = read_answer(intents[entry.rid], entry).answer if isinstance(entry, Outcome) else None
+        row, content = seal_entry(cipher, "w1", n, entry, answer)
+        insert(connection, "entry", row)
         if content:
             content.pop("time_us")
-            _insert(connection, "content", content)
+            insert(connection, "content", content)
         if isinstance(entry, Intent):
             intents[entry.rid] = entry
             readable = {
@@ -64,7 +52,7 @@ def _fill(connection: Connection, house: Installation) -> None:
                 "model": entry.model, "host": entry.host, "grant_id": entry.grant, "session": entry.session,
                 "model_answered": None,
             }  # fmt: skip
-            _insert(connection, "record", index_intent("w1", n, entry) | index_unanswered(entry) | readable)
+            insert(connection, "record", index_intent("w1", n, entry) | index_unanswered(entry) | readable)
         elif isinstance(entry, Outcome) and answer:
             columns = index_outcome("w1", n, entry, answer) | {"model_answered": answer.model}
             changes = ", ".join(f"{name} = :{name}" for name in columns)
@@ -73,16 +61,9 @@ def _fill(connection: Connection, house: Installation) -> None:
 
     # As it was sealed then: a lane knew no node.
     figures = {"last_n": len(ENTRIES), "opened_us": 1, "closed_us": None, "torn_bytes": 0, "position": ""}
-    sealed = house.cipher.seal(msgspec.msgpack.encode(figures), place("lane", "w1", 0, ""))
-    _insert(connection, "lane", {"name": "w1", "sealed": sealed, **figures})
-    sealed = house.cipher.seal(msgspec.msgpack.encode(["w1"]), place("lane_list", "", 0, ""))
-    _insert(connection, "lane_list", {"id": 1, "sealed": sealed})
-
-
-def _insert(connection: Connection, table: str, row: dict[str, object]) -> None:
-    names = ", ".join(row)
-    values = ", ".join(f":{name}" for name in row)
-    connection.execute(text(f"INSERT INTO {table} ({names}) VALUES ({values})"), row)
+    rows, listed = seal_lanes(cipher, {"w1": figures})
+    insert(connection, "lane", rows[0])
+    insert(connection, "lane_list", {"id": 1, "sealed": listed})
 
 
 @pytest.fixture
@@ -136,7 +117,7 @@ def test_everything_old_is_still_there_and_as_it_was(house):
 
 
 def test_tokens_are_made_in_pieces_that_a_crash_may_part(house, monkeypatch):
-    monkeypatch.setattr("sekimori.store.upkeep._AT_ONCE", 2)
+    monkeypatch.setattr("sekimori.store.rekeying._AT_ONCE", 2)
     house.archivist._upkeep.step()
     again = house.new_archivist()
     while again._upkeep.step():

@@ -18,7 +18,8 @@ from sekimori.store.compiling import Compiler
 from sekimori.store.engine import session
 from sekimori.store.people import PersonRepo
 from sekimori.store.policies import PolicyRepo
-from sekimori.store.publish import ISSUE_EVERY_US, Publisher, read_current
+from sekimori.store.publish import ISSUE_EVERY_US, Publisher, Seals, read_current
+from sekimori.vault.published import PolicySeal
 from support.evidence import START_US, Installation
 
 SERVICES = """
@@ -45,6 +46,7 @@ grants:
     decided_on: 2026-03-20
     reference: 情シ第12号
 """
+SEAL = PolicySeal(bytes(range(32)))
 COMPILER = Compiler(profile="enterprise", catalogue="1", catalogue_flags=lambda _: (), check_host=plain_host)
 
 
@@ -55,17 +57,24 @@ def published(house):
 
 @pytest.fixture
 def publisher(house, published):
-    return Publisher(house.engine, published, compiler=COMPILER, clock=house.clock)
+    return new_publisher(house, published)
+
+
+def new_publisher(
+    house: Installation, published: Path, compiler: Compiler = COMPILER, seal: PolicySeal = SEAL
+) -> Publisher:
+    seals = Seals(house.names, house.names, seal)
+    return Publisher(house.engine, published, seals=seals, compiler=compiler, clock=house.clock)
 
 
 def apply(house: Installation, file: str, text: str) -> None:
     with session(house.engine) as opened:
-        PolicyRepo(opened).apply(file, text, by="root", now_us=house.clock())
+        PolicyRepo(opened, house.names).apply(file, text, by="root", now_us=house.clock())
 
 
 def snapshot(published: Path) -> Snapshot:
     current = read_current(published)
-    return load((published / f"policy-{current.policy}.json").read_bytes(), current.policy)
+    return load(SEAL.read(published, "policy", current.policy), current.policy)
 
 
 def test_before_anything_is_applied_an_empty_policy_is_published(publisher, published):
@@ -74,7 +83,7 @@ def test_before_anything_is_applied_an_empty_policy_is_published(publisher, publ
     publisher.publish()
     assert dict(snapshot(published).services) == {}
     current = read_current(published)
-    people = load_people((published / f"people-{current.people}.json").read_bytes(), current.people)
+    people = load_people(SEAL.read(published, "people", current.people), current.people)
     assert len(people) == 0
 
 
@@ -85,8 +94,8 @@ def test_what_is_applied_is_published_and_kept_for_replay(house, publisher, publ
     current = publisher.publish()
     assert set(snapshot(published).services) == {"openai-api"}
     with session(house.engine) as opened:
-        kept = PolicyRepo(opened).snapshot(current.policy)
-    assert kept == (published / f"policy-{current.policy}.json").read_bytes()
+        kept = PolicyRepo(opened, house.names).snapshot(current.policy)
+    assert kept == SEAL.read(published, "policy", current.policy)
 
 
 def test_a_file_may_use_what_a_later_version_of_another_says(house, publisher, published):
@@ -100,7 +109,7 @@ def test_a_file_may_use_what_a_later_version_of_another_says(house, publisher, p
 def test_a_changed_account_is_published_without_compiling_the_policy_again(house, publisher, published):
     before = publisher.publish()
     with session(house.engine) as opened:
-        PersonRepo(opened).add("yamada", now_us=1, proxy_password="$argon2id$x")
+        PersonRepo(opened, house.names).add("yamada", now_us=1, proxy_password="$argon2id$x")
     after = publisher.publish()
     assert after.policy == before.policy
     assert after.people != before.people
@@ -143,9 +152,9 @@ def test_a_policy_that_does_not_compile_never_replaces_a_good_one_nor_renews_it(
 
 def test_a_published_file_that_vanished_is_written_again(publisher, published):
     current = publisher.publish()
-    (published / f"people-{current.people}.json").unlink()
+    (published / f"people-{current.people}.bin").unlink()
     publisher.publish()
-    assert (published / f"people-{current.people}.json").exists()
+    assert (published / f"people-{current.people}.bin").exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b'{"policy": 3}', b"\xff\xfe"])
@@ -160,7 +169,7 @@ def test_a_damaged_pointer_is_replaced(publisher, published, content):
 def test_another_profile_compiles_anew(house, publisher, published):
     publisher.publish()
     other = dataclasses.replace(COMPILER, profile="local_gov")
-    Publisher(house.engine, published, compiler=other, clock=house.clock).publish()
+    new_publisher(house, published, other).publish()
     assert snapshot(published).profile == "local_gov"
 
 
@@ -168,10 +177,64 @@ def test_old_files_go_and_those_in_force_stay(house, publisher, published):
     for number in range(9):
         apply(house, "services.yaml", SERVICES.replace("OpenAI API", f"OpenAI {number}"))
         current = publisher.publish()
-    found = {path.name for path in published.glob("policy-*.json")}
+    found = {path.name for path in published.glob("policy-*.bin")}
     assert len(found) == 5
-    assert f"policy-{current.policy}.json" in found
+    assert f"policy-{current.policy}.bin" in found
     assert not list(published.glob(".*"))
+
+
+def test_nothing_in_the_folder_names_a_person_or_a_purpose(house, publisher, published):
+    apply(house, "services.yaml", SERVICES)
+    apply(house, "grants.yaml", GRANTS)
+    with session(house.engine) as opened:
+        PersonRepo(opened, house.names).add(
+            "yamada", now_us=1, groups=["soumu"], proxy_password="$argon2id$x"
+        )
+    publisher.publish()
+    for path in published.iterdir():
+        data = path.read_bytes()
+        words = ("yamada", "soumu", "$argon2id$", "会議録の要約", "tanaka", "openai-api", "g-2026-001")
+        assert not [word for word in words if word.encode() in data], path
+
+
+def test_what_an_older_release_left_readable_is_overwritten_and_removed(house, publisher, published):
+    published.mkdir()
+    names = [f"policy-{'0' * 64}.json", f"people-{'1' * 64}.json", f".people-{'1' * 64}.json.draft"]
+    held = []
+    for name in names:
+        (published / name).write_text("yamada $argon2id$")
+        held.append((published / name).open("rb"))  # what a disk still has when the name is gone
+    pointer = {"policy": "0" * 64, "people": "1" * 64, "issued_us": 1}
+    (published / "current.json").write_text(json.dumps(pointer))
+    publisher.publish()
+    for file in held:
+        assert set(file.read()) <= {0}
+        file.close()
+    assert not [name for name in names if (published / name).exists()]
+    assert set(snapshot(published).services) == set()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(lambda path: path.write_bytes(b"{broken"), id="damaged"),
+        pytest.param(lambda path: path.write_bytes(path.read_bytes()[:-1] + b"\0"), id="edited"),
+    ],
+)
+def test_a_restarted_publisher_makes_a_file_whole_that_does_not_open(house, publisher, published, damage):
+    before = publisher.publish()
+    damage(published / PolicySeal.name("people", before.people))
+    after = new_publisher(house, published).publish()
+    assert len(load_people(SEAL.read(published, "people", after.people), after.people)) == 0
+
+
+def test_under_a_new_key_everything_is_sealed_anew(house, publisher, published):
+    publisher.publish()
+    other = PolicySeal(bytes(32))
+    after = new_publisher(house, published, seal=other).publish()
+    assert load(other.read(published, "policy", after.policy), after.policy).hash == after.policy
+    with pytest.raises(PolicyUnavailableError):
+        SEAL.read(published, "policy", after.policy)
 
 
 def test_the_pointer_says_what_workers_ask(publisher, published):

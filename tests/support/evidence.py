@@ -16,14 +16,21 @@ from sqlalchemy import Connection, NullPool, create_engine
 
 from sekimori.ledger.files import LocalFiles
 from sekimori.ledger.lane import LaneWriter
-from sekimori.ledger.record import Body, Entry, Intent, Outcome, encode
-from sekimori.store.archivist import Archivist
+from sekimori.ledger.record import Body, Entry, Intent, Outcome
+from sekimori.ledger.tlog.keys import KeySigner
+from sekimori.store.archivist import Archivist, Progress
 from sekimori.store.engine import open_store
 from sekimori.store.log import LogReader
-from sekimori.store.tokens import Tokens
-from sekimori.store.verify import Report, markers, verify
-from sekimori.vault.content import ContentCipher
+from sekimori.store.logkeys import LogKeys
+from sekimori.store.statements import required
+from sekimori.store.trees import Figures, TreeKeeper
+from sekimori.store.verify import Report, Scope, markers, verify
+from sekimori.store.verifying.memories import Outside
+from sekimori.vault.names import NameSeal
 from sekimori.vault.sealing import SegmentOpener, SegmentSealer
+from support.spool import commit, key_of
+from support.storekeys import SIGNING_KEY, founded, lock_store, store_keys
+from support.tlog import GATE
 
 START_US = 1_775_012_345_678_901
 PROMPT = "会議録を三行に要約してください。合言葉は月見草です。"
@@ -50,6 +57,7 @@ class Notes:
         self.torn_lanes: dict[str, int] = {}
         self.busy_rounds: list[str] = []
         self.alarms: list[str] = []
+        self.figures: Figures | None = None
 
     def archived(self, entries: int, content_bytes: int) -> None:
         self.entries += entries
@@ -66,6 +74,9 @@ class Notes:
     def alarm(self, sentence: str) -> None:
         self.alarms.append(sentence)
 
+    def ledger(self, figures: Figures) -> None:
+        self.figures = figures
+
 
 def body(stored: bytes, content_type: str = "application/json") -> Body:
     """Describe bytes that are stored as they crossed the barrier."""
@@ -80,6 +91,7 @@ def asked(rid: str, *, prompt: str = PROMPT, **changes: Any) -> Intent:
     request = {"model": "gpt-x", "messages": [{"role": "user", "content": prompt}]}
     intent = Intent(
         rid=rid,
+        key=key_of(rid),
         time_us=START_US,
         user="yamada",
         user_source="basic",
@@ -116,6 +128,7 @@ def answered(rid: str, *, text: str = ANSWER, **changes: Any) -> Outcome:
     }
     outcome = Outcome(
         rid=rid,
+        key=key_of(rid),
         time_us=START_US + 900_000,
         state="complete",
         status=200,
@@ -139,16 +152,21 @@ def refused(rid: str, **changes: Any) -> Intent:
 
 
 class Installation:
-    """Spool, database and keys of one machine, in a folder; the database may be a PostgreSQL elsewhere."""
+    """Spool, trees and database of one machine, in a folder; the database may be a PostgreSQL elsewhere.
+
+    Its keys lie beside the folder, in ``keyring``; machines that share a database share them.
+    """
 
     def __init__(
         self,
         folder: Path,
         *,
         keys: bytes | None = None,
+        keyring: Path | None = None,
         database: Path | str = "",
         node: str = "1",
         clock: Callable[[], int] | None = None,
+        starts: bool = True,
     ) -> None:
         self.keys = keys or os.urandom(64)
         self.public = public_of(self.keys)
@@ -158,26 +176,56 @@ class Installation:
         self.database = database or folder / "sekimori.db"
         self.node = node
         self.engine = open_store(self.database)
-        self.cipher = ContentCipher(self.keys[32:])
-        self.tokens = Tokens.under(self.keys[32:])
+        self.keyring = keyring or folder.with_name(f"{folder.name}-keys")
+        # A start refuses a database of which the key folder knows nothing any more; a check names what it is.
+        if starts:
+            founded(self.engine, self.keyring, store_key=self.keys[32:])
+        self.store_keys = store_keys(self.keyring, store_key=self.keys[32:])
+        self.cipher = self.store_keys.cipher
+        self.tokens = self.store_keys.tokens
+        self.locks = lock_store(self.keyring / f"lock-{node}.db")
+        self.names = NameSeal(self.keys[32:])
         self.ticks = Ticks()
         self.clock = clock or self.ticks
         self.notes = Notes()
+        self.keeper: TreeKeeper | None = None
         self.archivist = self.new_archivist()
         self._ids = iter(range(1, 1_000_000))
 
     def new_archivist(self) -> Archivist:
-        """Return an archivist that remembers nothing, as after a restart."""
+        """Return an archivist that remembers nothing, as after a crash of the one before."""
         return Archivist(
             self.spool,
             opener=self.opener,
             engine=self.engine,
-            cipher=self.cipher,
-            tokens=self.tokens,
+            keys=self.store_keys,
+            keeper=self.new_keeper(),
             clock=self.clock,
             watch=self.notes,
             node=self.node,
         )
+
+    def new_keeper(self) -> TreeKeeper:
+        """Return a keeper of the trees that remembers nothing; the one before lets go of them."""
+        if self.keeper is not None:
+            self.keeper.release()
+        self.keeper = TreeKeeper(
+            self.engine,
+            folder=self.folder / "ledger",
+            logs=self.keyring / f"logs-{self.node}",
+            locks=self.locks,
+            signing=required(self.store_keys.signing),
+            cipher=self.cipher,
+            clock=self.clock,
+            watch=self.notes,
+            node=self.node,
+        )
+        return self.keeper
+
+    def settle(self) -> Progress:
+        """Let a second pass, so that what is stored gets its checkpoint."""
+        self.ticks.at_us += 1_000_000
+        return self.archivist.run_once()
 
     @contextmanager
     def outsider(self) -> Iterator[Connection]:
@@ -202,15 +250,33 @@ class Installation:
         """Return a reader of the log."""
         return LogReader(
             self.engine,
-            self.cipher,
-            tokens=self.tokens,
+            self.store_keys,
             clock=self.clock,
             new_id=lambda: f"reading-{next(self._ids)}",
         )
 
-    def verify(self) -> Report:
+    @property
+    def writers(self) -> tuple[bytes, ...]:
+        """The public keys that leaves are signed with."""
+        return GATE.public, KeySigner(SIGNING_KEY).public
+
+    def outside(self) -> Outside:
+        """Return the trees on disk, the keys of their logs, and the lock store."""
+        logs = LogKeys(self.keyring / f"logs-{self.node}")
+        return Outside(self.folder / "ledger", logs.publics(), self.keyring / f"lock-{self.node}.db")
+
+    def verify(self, scope: Scope | None = None) -> Report:
         """Check everything, with the markers that the spool still has."""
-        return verify(self.engine, self.cipher, tokens=self.tokens, shipped=markers(self.spool))
+        return verify(
+            self.engine,
+            self.store_keys,
+            writers=self.writers,
+            outside=self.outside(),
+            node=self.node,
+            scope=scope,
+            policies=self.names,
+            shipped=markers(self.spool),
+        )
 
     def faults(self) -> set[tuple[str, str, str]]:
         """Return what ``verify`` names, without the details."""
@@ -224,6 +290,9 @@ class Installation:
 
     def close(self) -> None:
         """Let go of the database."""
+        if self.keeper is not None:
+            self.keeper.release()
+        self.locks.close()
         self.engine.dispose()
 
 
@@ -240,12 +309,17 @@ class Worker:
     """One lane, written as a gate worker writes it."""
 
     def __init__(self, spool: Path, public: bytes, lane: str, segment_bytes: int = 1 << 20) -> None:
+        self._lane = lane
         sealer = SegmentSealer(public)
         self._writer = LaneWriter(spool, lane, sealer=sealer, segment_bytes=segment_bytes, files=LocalFiles())
 
     def write(self, *entries: Entry) -> None:
         """Make the entries durable in one commit."""
-        self._writer.commit([encode(entry) for entry in entries])
+        commit(self._writer, self._lane, *entries)
+
+    def roll(self) -> None:
+        """Begin a new segment if somebody asked for it."""
+        self._writer.roll()
 
     def die(self) -> None:
         """End without a word."""

@@ -21,6 +21,8 @@ from support.evidence import Installation, Worker, answered, asked, public_of
 
 EXCHANGES = 40
 ALARMS = "alarms.txt"
+KEYRING = "keys"
+"""The folder beside the hosts' own, with the keys that they share."""
 
 
 def write(folder: Path, keys: bytes, database: str, lane: str) -> None:
@@ -43,7 +45,9 @@ def write(folder: Path, keys: bytes, database: str, lane: str) -> None:
 
 def archive(folder: Path, keys: bytes, database: str, node: str) -> None:
     """Ship the spool until killed."""
-    house = Installation(folder, keys=keys, database=database, node=node, clock=now_us)
+    house = Installation(
+        folder, keys=keys, keyring=folder.parent / KEYRING, database=database, node=node, clock=now_us
+    )
     with (folder / ALARMS).open("a", buffering=1) as told:
         house.notes.alarms = _Told(told)
         house.archivist.run_forever(threading.Event())

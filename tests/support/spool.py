@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from sekimori.ledger.evidence import write_entry
 from sekimori.ledger.files import LocalFiles
 from sekimori.ledger.lane import LaneWriter
 from sekimori.ledger.lanes import START, Position
 from sekimori.ledger.reading import LaneReader
-from sekimori.ledger.record import Body, Entry, Intent, encode
+from sekimori.ledger.record import Body, Entry, Intent
+from sekimori.ledger.tlog.keys import PublicKey, key_hash
+from sekimori.ledger.tlog.leaf import LeafSigner
 from sekimori.ledger.walk import Item
 from sekimori.vault.sealing import SegmentOpener, SegmentSealer
+from support.tlog import GATE, WRITER
 
 PRIVATE = bytes(range(32))
 PUBLIC = X25519PrivateKey.from_private_bytes(PRIVATE).public_key().public_bytes_raw()
 SEALER = SegmentSealer(PUBLIC)
+SIGNER = WRITER
+WRITERS = {key_hash(GATE.public): PublicKey(GATE.public)}
 PROMPT = "職員名簿の要約をお願いします。"
 
 
@@ -29,10 +37,27 @@ def opener() -> SegmentOpener:
     return SegmentOpener(PRIVATE)
 
 
+def key_of(rid: str) -> bytes:
+    """Return a record key that a test needn't remember."""
+    return hashlib.sha256(rid.encode("utf-8", "surrogatepass")).digest()
+
+
+def keyed[E: Entry](entry: E) -> E:
+    """Give an entry the key of its exchange, unless it has one."""
+    return entry if entry.key else msgspec.structs.replace(entry, key=key_of(entry.rid))
+
+
+def commit(writer: LaneWriter, lane: str, *entries: Entry, signer: LeafSigner = SIGNER) -> None:
+    """Make entries durable in one frame, with envelopes and leaves, as the spool's thread does."""
+    first_n = writer.next_n
+    writer.commit([write_entry(keyed(one), lane, n, signer) for n, one in enumerate(entries, first_n)])
+
+
 def intent(rid: str | int, *, size: int = 0, prompt: str = PROMPT) -> Intent:
     """Return an entry; ``size`` adds that many bytes that compress to nothing."""
     return Intent(
         rid=str(rid),
+        key=key_of(str(rid)),
         time_us=1_775_012_345_678_901,
         user="yamada",
         decision="allow",
@@ -50,8 +75,8 @@ def write_lane(
 ) -> Path:
     """Write a lane whose writer is dead now, one frame for each commit; return its folder."""
     writer = LaneWriter(spool, lane, sealer=SEALER, segment_bytes=segment_bytes, files=LocalFiles())
-    for commit in commits:
-        writer.commit([encode(entry) for entry in commit])
+    for entries in commits:
+        commit(writer, lane, *entries)
     if closed:
         writer.close()
     writer.abandon()

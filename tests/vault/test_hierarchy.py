@@ -427,8 +427,8 @@ def test_the_caches_are_bounded(site):
     keys = KeyHierarchy(site.rows, site.kek, cached=10)
     for number in range(50):
         keys.data_key(Slot(f"user{number}", "1", "2026-04"))
-    assert len(keys._opened) <= 10
-    assert len(keys._tags) <= 10
+    assert len(keys._cache.opened) <= 10
+    assert len(keys._cache.tags) <= 10
     assert sum(len(some) for some in keys.each_data_key()) == 50
 
 

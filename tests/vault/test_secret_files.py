@@ -59,3 +59,12 @@ def test_a_file_where_a_folder_belongs_is_refused(tmp_path):
     (tmp_path / "root").write_bytes(b"")
     with pytest.raises(KeyAccessError, match="not a folder"):
         make_folder(tmp_path / "root")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root writes into a folder of another user")
+def test_what_root_writes_into_a_folder_of_another_user_becomes_that_users(folder):
+    os.chown(folder, 12345, 54321)
+    make_folder(folder / "kek")
+    write_secret(folder / "kek" / "epoch.key", b"secret")
+    for path in (folder / "kek", folder / "kek" / "epoch.key"):
+        assert (path.stat().st_uid, path.stat().st_gid) == (12345, 54321)

@@ -20,13 +20,13 @@ that contain a turn of it from those that merely lean on it, and ``rebase`` make
 from __future__ import annotations
 
 import hashlib
-import hmac
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import batched
 from typing import NamedTuple
 
 from sekimori.ledger.drafting import Draft
+from sekimori.ledger.mac import hmac_sha256
 from sekimori.ledger.manifest import LARGE_BYTES, Piece, encode
 from sekimori.ledger.rebuild import Body, Rebuilder, TextMissingError, TextRows, with_addresses
 from sekimori.ledger.spans import DEFAULT, Members, spans
@@ -42,7 +42,8 @@ _WORTH_REFERRING = 256
 _CANDIDATES = 3
 _ANCHOR_TURNS = 3
 _BACK = 4
-_AT_ONCE = 64
+_FIRST, _AT_ONCE = 8, 64
+"""Anchors that are asked for at once: at first the newest few, where a conversation mostly goes on."""
 _SEARCHED = 256
 """How far back from its newest turn a body looks for one that was stored before."""
 
@@ -58,6 +59,28 @@ class Stored(NamedTuple):
     large: Mapping[bytes, bytes]
     anchors: tuple[bytes, ...]
     links: frozenset[str]
+
+
+class Cut(NamedTuple):
+    """A body in its pieces, what they are found by, and which of them are turns."""
+
+    key: bytes
+    pieces: tuple[Piece, ...]
+    addresses: tuple[bytes, ...]
+    turns: tuple[bytes, ...]
+
+    def anchors(self) -> list[bytes]:
+        """Return the anchors that are looked for first: asked for many bodies at once, they cost less."""
+        newest = range(len(self.turns) - 1, max(len(self.turns) - _FIRST, 0) - 1, -1)
+        return [_anchor(self.key, self.turns, at) for at in newest]
+
+    def large(self) -> set[bytes]:
+        """Return the addresses of pieces that may be stored by themselves."""
+        return {
+            address
+            for piece, address in zip(self.pieces, self.addresses, strict=True)
+            if len(piece.data) >= LARGE_BYTES
+        }
 
 
 class References(NamedTuple):
@@ -81,15 +104,24 @@ class Deduper:
 
     def store(self, rid: str, body: bytes, address_key: bytes, *, sha256: bytes = b"") -> Stored:
         """Say what to store of a body; ``sha256`` saves hashing it once more where it is known."""
-        cut = [Piece(body[at:end], rid, turn) for at, end, turn in spans(body, self._members)]
-        addresses = [address_of(address_key, piece.data) for piece in cut]
-        turns = [address for address, piece in zip(addresses, cut, strict=True) if piece.turn]
-        found = self._find_previous(rid, turns, set(addresses), address_key)
-        draft = self._draft(rid, cut, addresses, found)
-        manifest = draft.manifest(sha256 or hashlib.sha256(body).digest())
-        stored = Body(tuple(draft.pieces), manifest.depth, draft.links)
-        self._bodies.remember(rid, with_addresses(stored, address_key, addresses))
-        return Stored(encode(manifest), draft.large, _kept(address_key, turns), draft.links)
+        return self.place(rid, self.cut(rid, body, address_key), sha256 or hashlib.sha256(body).digest())
+
+    def cut(self, rid: str, body: bytes, address_key: bytes) -> Cut:
+        """Cut a body: the first half of ``store``, which asks no rows."""
+        pieces = tuple(Piece(body[at:end], rid, turn) for at, end, turn in spans(body, self._members))
+        addresses = tuple(address_of(address_key, piece.data) for piece in pieces)
+        turns = tuple(address for address, piece in zip(addresses, pieces, strict=True) if piece.turn)
+        return Cut(address_key, pieces, addresses, turns)
+
+    def place(self, rid: str, cut: Cut, sha256: bytes) -> Stored:
+        """Say what to store of a body that was cut: the second half of ``store``."""
+        key = cut.key
+        found = self._find_previous(rid, cut.turns, set(cut.addresses), key)
+        draft = self._draft(rid, cut.pieces, cut.addresses, found)
+        manifest = draft.manifest(sha256)
+        body = Body(tuple(draft.pieces), manifest.depth, draft.links, key, cut.addresses)
+        self._bodies.remember(rid, body)
+        return Stored(encode(manifest), draft.large, _kept(key, cut.turns), draft.links)
 
     def load(self, rid: str) -> bytes:
         """Return the exact body; raises TextMissingError where text it refers to is gone."""
@@ -143,7 +175,7 @@ class Deduper:
         """Yield who left an anchor at one of these turns, the newest first."""
         seen: set[str] = set()
         newest = range(len(turns) - 1, max(len(turns) - _SEARCHED, 0) - 1, -1)
-        for some in batched(newest, _AT_ONCE):
+        for some in (newest[:_FIRST], *batched(newest[_FIRST:], _AT_ONCE)):
             anchors = [_anchor(key, turns, at) for at in some]
             known = self._rows.anchored(anchors)
             for anchor in anchors:
@@ -212,13 +244,13 @@ class Deduper:
 
 def address_of(key: bytes, piece: bytes) -> bytes:
     """Return what a piece is found by under one data key."""
-    return hmac.digest(key, b"chunk\0" + piece, "sha256")[:ADDRESS_BYTES]
+    return hmac_sha256(key, b"chunk\0", piece)[:ADDRESS_BYTES]
 
 
 def _anchor(key: bytes, turns: Sequence[bytes], at: int) -> bytes:
     """Return the anchor at one turn."""
     window = b"".join(turns[max(0, at + 1 - _ANCHOR_TURNS) : at + 1])
-    return hmac.digest(key, b"anchor\0" + window, "sha256")[:ANCHOR_BYTES]
+    return hmac_sha256(key, b"anchor\0", window)[:ANCHOR_BYTES]
 
 
 def _kept(key: bytes, turns: Sequence[bytes]) -> tuple[bytes, ...]:

@@ -8,18 +8,19 @@ booleans, arrays and objects; no floats and no null, so that sorted keys without
 
 from __future__ import annotations
 
-import hashlib
 import hmac
+import re
 from collections.abc import Mapping
+from hashlib import sha256
 
 import msgspec
 
 from sekimori.errors import IntegrityError
-from sekimori.ledger.record import Body, Entry
+from sekimori.ledger.mac import KEY_BYTES, hmac_sha256, pads
+from sekimori.ledger.record import Entry, encode
 
 VERSION = 1
 MAX_BYTES = 0xFFFF
-KEY_BYTES = 32
 
 META, REQUEST, RESPONSE = "meta", "req", "resp"
 """What can be committed to: the entry itself, the stored request bytes, the stored response bytes."""
@@ -28,9 +29,32 @@ type Value = str | int | bool | list[Value] | dict[str, Value]
 
 _MAX_INT = (1 << 53) - 1
 _MAX_DEPTH = 8
-_IN_ONE_PIECE = 16 * 1024
 _ENCODER = msgspec.json.Encoder(order="sorted")
-_META_ENCODER = msgspec.msgpack.Encoder()
+_PLAIN = re.compile(r"[0-9A-Za-z._-]{0,2000}").fullmatch
+"""What stands in JSON as it is; ids, lanes and hashes of policies are made of nothing else."""
+_PREFIXES = {what: f"sekimori/v1/{what}\0".encode() for what in (META, REQUEST, RESPONSE)}
+"""In the order that sorting gives them."""
+_NO_SALT = bytes(KEY_BYTES)
+
+
+class RecordEnvelope(msgspec.Struct, frozen=True):
+    """The envelope of a spool entry, read; ``c`` holds the commitments in hex."""
+
+    c: dict[str, str]
+    k: str
+    lane: str
+    n: int
+    pol: str
+    rid: str
+    t: int
+    v: int
+
+    def commitments(self) -> dict[str, bytes]:
+        """Return the commitments as bytes."""
+        return {what: bytes.fromhex(value) for what, value in self.c.items()}
+
+
+_RECORDS = msgspec.json.Decoder(RecordEnvelope)
 
 
 def encode_envelope(fields: Mapping[str, Value]) -> bytes:
@@ -74,42 +98,72 @@ def record_envelope(
     commitments: Mapping[str, bytes],
 ) -> bytes:
     """Return the envelope of one spool entry (``intent``, ``part`` or ``outcome``)."""
-    return encode_envelope(
-        {
-            "c": {name: value.hex() for name, value in commitments.items()},
-            "k": kind,
-            "lane": lane,
-            "n": n,
-            "pol": policy,
-            "rid": rid,
-            "t": time_us,
-            "v": VERSION,
-        }
+    return _record_bytes(
+        RecordEnvelope(
+            {what: value.hex() for what, value in commitments.items()},
+            kind,
+            lane,
+            n,
+            policy,
+            rid,
+            time_us,
+            VERSION,
+        )
     )
+
+
+def read_record_envelope(data: bytes) -> RecordEnvelope:
+    """Read the envelope of a spool entry; raises IntegrityError unless it is one, written as we write it."""
+    try:
+        envelope = _RECORDS.decode(data)
+        well_formed = envelope.v == VERSION and _record_bytes(envelope) == data
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise IntegrityError("These bytes are no envelope of a record.") from error
+    if not well_formed:
+        raise IntegrityError(
+            f"The envelope of a record is not a canonical one of version {VERSION}.",
+            hint="Read it with the release that wrote it.",
+        )
+    return envelope
 
 
 def opening(record_key: bytes, rid: str, what: str) -> bytes:
     """Return r_x, the 32 bytes that open one commitment: who has them can check that one and no other."""
-    # HKDF-SHA256 (RFC 5869) without salt, one block long.
-    extracted = hmac.digest(bytes(32), record_key, "sha256")
-    return hmac.digest(extracted, b"commit" + rid.encode() + what.encode() + b"\x01", "sha256")
+    return _expand(_extract(record_key), rid.encode(), what)
 
 
 def commit(opened: bytes, what: str, data: bytes) -> bytes:
     """Return the commitment to exactly these bytes under its opening."""
-    prefix = b"sekimori/v1/" + what.encode() + b"\x00"
-    if len(data) <= _IN_ONE_PIECE:
-        return hmac.digest(opened, prefix + data, "sha256")
-    mac = hmac.new(opened, prefix, hashlib.sha256)  # a long body is not copied
-    mac.update(data)
-    return mac.digest()
+    return hmac_sha256(opened, _PREFIXES.get(what) or f"sekimori/v1/{what}\0".encode(), data)
 
 
 def commitments(record_key: bytes, rid: str, content: Mapping[str, bytes]) -> dict[str, bytes]:
     """Return the commitment to each piece of content."""
-    if len(record_key) != KEY_BYTES:
-        raise IntegrityError(f"A record key has {len(record_key)} bytes, not {KEY_BYTES}.")
-    return {what: commit(opening(record_key, rid, what), what, data) for what, data in content.items()}
+    extracted, rid_bytes = _extract(record_key), rid.encode()
+    return {what: commit(_expand(extracted, rid_bytes, what), what, data) for what, data in content.items()}
+
+
+class Committing:
+    """The commitments of one record, for a verifier who computes many: nothing of it is derived twice.
+
+    ``extracted`` are the inner and outer pad of what HKDF extracts from the record key, without salt.
+    """
+
+    __slots__ = ("_inner", "_known", "_outer", "_rid")
+
+    def __init__(self, extracted: tuple[bytes, bytes], rid: str) -> None:
+        self._inner, self._outer = extracted
+        self._rid = rid.encode()
+        self._known: dict[str, tuple[bytes, bytes]] = {}
+
+    def commit(self, what: str, data: bytes) -> bytes:
+        """Return the commitment to exactly these bytes."""
+        known = self._known.get(what)
+        if known is None:
+            info = b"commit" + self._rid + what.encode() + b"\x01"
+            inner, outer = pads(sha256(self._outer + sha256(self._inner + info).digest()).digest())
+            known = self._known[what] = inner + _PREFIXES[what], outer
+        return sha256(known[1] + sha256(known[0] + data).digest()).digest()
 
 
 def fits(commitment: bytes, opened: bytes, what: str, data: bytes) -> bool:
@@ -119,14 +173,35 @@ def fits(commitment: bytes, opened: bytes, what: str, data: bytes) -> bool:
 
 def meta_bytes(entry: Entry) -> bytes:
     """Return what ``c.meta`` commits to: the entry without its bodies' bytes and without its record key."""
-    cleared: dict[str, object] = {
-        name: msgspec.structs.replace(body, stored=b"")
-        for name in ("body", "prompt")
-        if isinstance(body := getattr(entry, name, None), Body)
-    }
-    if "key" in entry.__struct_fields__:
-        cleared["key"] = b""
-    return _META_ENCODER.encode(msgspec.structs.replace(entry, **cleared))
+    return encode(
+        msgspec.structs.replace(entry, key=b"", body=msgspec.structs.replace(entry.body, stored=b""))
+    )
+
+
+def _record_bytes(envelope: RecordEnvelope) -> bytes:
+    """Return the canonical bytes of a record's envelope: a third of the time that ``encode_envelope`` takes."""
+    named = envelope.c
+    texts = f"{envelope.k}{envelope.lane}{envelope.pol}{envelope.rid}{''.join(named.values())}"
+    plain = _PLAIN(texts) and named.keys() <= _PREFIXES.keys()
+    if not (plain and 0 <= envelope.n <= _MAX_INT and 0 <= envelope.t <= _MAX_INT):
+        return encode_envelope(msgspec.to_builtins(envelope))
+    pairs = ",".join([f'"{what}":"{named[what]}"' for what in _PREFIXES if what in named])
+    return (
+        f'{{"c":{{{pairs}}},"k":"{envelope.k}","lane":"{envelope.lane}","n":{envelope.n:d},'
+        f'"pol":"{envelope.pol}","rid":"{envelope.rid}","t":{envelope.t:d},"v":{envelope.v:d}}}'
+    ).encode("ascii")
+
+
+def _extract(record_key: bytes) -> bytes:
+    """Do the first half of HKDF-SHA256 (RFC 5869) without salt; it serves all openings of a record."""
+    if len(record_key) != KEY_BYTES:
+        raise IntegrityError(f"A record key has {len(record_key)} bytes, not {KEY_BYTES}.")
+    return hmac_sha256(_NO_SALT, record_key)
+
+
+def _expand(extracted: bytes, rid: bytes, what: str) -> bytes:
+    """Do the second half, which is one block long."""
+    return hmac_sha256(extracted, b"commit" + rid + what.encode() + b"\x01")
 
 
 def _check(value: object, depth: int) -> None:

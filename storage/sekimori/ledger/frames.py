@@ -18,7 +18,10 @@ from dataclasses import dataclass
 
 from sekimori.errors import IntegrityError
 
-VERSION = 1
+VERSION = 2
+READABLE = (1, 2)
+"""Version 1 had entries without envelope and leaf."""
+
 SEGMENT_MAGIC = b"SEKISPL"
 FRAME_MAGIC = b"SKFR"
 
@@ -35,6 +38,8 @@ MAX_HEADER_BYTES = 4096
 MAX_SEALED_BYTES = (1 << 31) - 1
 """What AES-GCM's usual implementations take in one piece."""
 
+_PIECE, _KEPT = 5 * 1024, 64 * 1024
+
 _LANE = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
@@ -46,6 +51,7 @@ class SegmentHeader:
     segment: int
     first_n: int
     preamble: bytes
+    version: int = VERSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +79,7 @@ def pack_header(header: SegmentHeader) -> bytes:
     """Return the clear header of a segment."""
     tail = b"".join(bytes([len(part)]) + part for part in (header.lane.encode("ascii"), header.preamble))
     length = _FIXED.size + len(tail) + _CRC.size
-    head = _FIXED.pack(SEGMENT_MAGIC, VERSION, length, header.segment, header.first_n) + tail
+    head = _FIXED.pack(SEGMENT_MAGIC, header.version, length, header.segment, header.first_n) + tail
     return head + _CRC.pack(zlib.crc32(head))
 
 
@@ -82,9 +88,9 @@ def unpack_header(data: bytes) -> tuple[SegmentHeader, bytes]:
     if len(data) < _FIXED.size or data[: len(SEGMENT_MAGIC)] != SEGMENT_MAGIC:
         raise IntegrityError("A spool segment doesn't begin like one.")
     _, version, length, segment, first_n = _FIXED.unpack_from(data)
-    if version != VERSION:
+    if version not in READABLE:
         raise IntegrityError(
-            f"A spool segment has format version {version}, this is version {VERSION}.",
+            f"A spool segment has format version {version}, known here are 1 to {VERSION}.",
             hint="Read it with the release that wrote it.",
         )
     raw = data[:length]
@@ -96,7 +102,7 @@ def unpack_header(data: bytes) -> tuple[SegmentHeader, bytes]:
     name = lane.decode("ascii", "replace")
     if at != end or not is_lane_name(name):
         raise IntegrityError("The header of a spool segment is not well formed.")
-    return SegmentHeader(name, segment, first_n, preamble), raw
+    return SegmentHeader(name, segment, first_n, preamble, version), raw
 
 
 def context(header: bytes, bound: bytes) -> bytes:
@@ -112,7 +118,7 @@ def new_head(sealed_length: int, number: int, first_n: int, count: int) -> Frame
 def pack_frame(head: FrameHead, sealed: bytes) -> bytes:
     """Return the bytes of a frame, checksum filled in."""
     bound = head.bound
-    return FRAME_MAGIC + _CRC.pack(zlib.crc32(sealed, zlib.crc32(bound))) + bound + sealed
+    return FRAME_MAGIC + _CRC.pack(_checksum(bound, sealed)) + bound + sealed
 
 
 def unpack_frame_head(data: bytes) -> FrameHead | None:
@@ -125,7 +131,7 @@ def unpack_frame_head(data: bytes) -> FrameHead | None:
 
 def is_whole(head: FrameHead, sealed: bytes) -> bool:
     """Tell whether these are the bytes that the head was written for (a torn write, not malice)."""
-    return len(sealed) == head.length and zlib.crc32(sealed, zlib.crc32(head.bound)) == head.crc
+    return len(sealed) == head.length and _checksum(head.bound, sealed) == head.crc
 
 
 def pack_entries(entries: Sequence[bytes]) -> bytes:
@@ -143,6 +149,17 @@ def unpack_entries(plaintext: bytes, count: int) -> list[bytes]:
     if len(entries) != count:
         raise IntegrityError(f"A spool frame holds {len(entries)} entries, its head says {count}.")
     return entries
+
+
+def _checksum(bound: bytes, sealed: bytes) -> int:
+    """Return the CRC of a frame, in pieces for which zlib keeps the interpreter's lock (see ``mac``)."""
+    crc = zlib.crc32(bound)
+    if len(sealed) > _KEPT:
+        return zlib.crc32(sealed, crc)
+    view = memoryview(sealed)
+    for at in range(0, len(sealed), _PIECE):
+        crc = zlib.crc32(view[at : at + _PIECE], crc)
+    return crc
 
 
 def _sized(data: bytes, at: int) -> tuple[bytes, int]:

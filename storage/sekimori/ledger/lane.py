@@ -13,7 +13,7 @@ from pathlib import Path
 from sekimori.errors import RecordError, SpoolLostError
 from sekimori.ledger import frames
 from sekimori.ledger.frames import SegmentHeader
-from sekimori.ledger.lanes import take_lane
+from sekimori.ledger.lanes import ROLL, take_lane
 from sekimori.ledger.seams import Files, Sealer
 from sekimori.ledger.segment import Commits, start_segment
 
@@ -33,6 +33,7 @@ class LaneWriter:
         self._folder, self._lock = take_lane(spool_dir, lane)
         self._number = 0
         self._n = 0
+        self._first_n = 1
         self._segment: Commits | None = None
         try:
             self._next_segment(0)
@@ -41,12 +42,25 @@ class LaneWriter:
             shutil.rmtree(self._folder)  # nothing was accepted: no lane, rather than an empty one
             raise
 
+    @property
+    def next_n(self) -> int:
+        """The number that the next entry gets: its envelope names it before it is sealed."""
+        return self._n + 1
+
     def commit(self, entries: list[bytes]) -> int:
         """Make entries durable as one frame, under the next numbers, and return its size."""
         plaintext = frames.pack_entries(entries)
         if self._segment is None or not self._segment.has_room(len(plaintext)):
             self._next_segment(len(plaintext))
         return self._put(plaintext, len(entries))
+
+    def roll(self) -> None:
+        """Begin a new segment if somebody asked for it and this one holds anything."""
+        if not (self._folder / ROLL).exists():
+            return
+        if self._segment is not None and self._n >= self._first_n:
+            self._next_segment(0)
+        (self._folder / ROLL).unlink(missing_ok=True)
 
     def close(self) -> None:
         """Say in the lane that this is its end, and let go of it."""
@@ -80,6 +94,7 @@ class LaneWriter:
         header = SegmentHeader(self._lane, self._number + 1, self._n + 1, chain.preamble)
         following = start_segment(self._folder, header, chain, size, self._files)
         self._number += 1
+        self._first_n = self._n + 1
         full, self._segment = self._segment, following
         if full is not None:
             full.file.finish()

@@ -1,7 +1,7 @@
 """Lanes as folders: who writes one, which there are, how far each was shipped, how much is left.
 
 A lane is ``spool/NAME`` with a ``lock`` that its one writer holds for life, segments
-``seg-000001.spool`` and up, and ``shipped.json``, the archivist's marker of what it has stored. The
+``seg-000001.spool`` and up, and ``shipped.json``, the archivist's marker of what is stored and covered. The
 marker decides nothing about evidence (the database does): it lets a writer tell how much waits.
 """
 
@@ -21,7 +21,7 @@ from sekimori.errors import IntegrityError, StateError
 from sekimori.ledger.files import FILE_MODE, FOLDER_MODE, fsync_folder, replace_file
 from sekimori.ledger.frames import is_lane_name
 
-LOCK, SHIPPED = "lock", "shipped.json"
+LOCK, SHIPPED, ROLL = "lock", "shipped.json", "roll"
 _SEGMENT = re.compile(r"seg-(\d{6,})\.spool")
 _GONE = ".gone-"
 _PAGE = 4096
@@ -56,17 +56,29 @@ START = Position()
 
 
 class Shipped(msgspec.Struct, frozen=True, forbid_unknown_fields=False):
-    """What ``shipped.json`` says: stored up to ``position``; ``done`` when nothing more will come."""
+    """What ``shipped.json`` says: given up before ``position``; ``done`` when nothing more will come.
+
+    ``stored`` is how far the database is; it is ahead until a published checkpoint covers that.
+    """
 
     position: str = str(START)
     done: bool = False
+    stored: str = ""
 
     def at(self) -> Position:
         """Return the position; raises IntegrityError if the file was tampered with."""
-        try:
-            return Position.parse(self.position)
-        except ValueError as error:
-            raise IntegrityError(f"A lane's {SHIPPED} names no position.") from error
+        return _position(self.position)
+
+    def stored_at(self) -> Position:
+        """Return the position up to which the database holds the lane; raises likewise."""
+        return _position(self.stored or self.position)
+
+
+def _position(text: str) -> Position:
+    try:
+        return Position.parse(text)
+    except ValueError as error:
+        raise IntegrityError(f"A lane's {SHIPPED} names no position.") from error
 
 
 def segment_path(lane_dir: Path, number: int) -> Path:
@@ -153,20 +165,29 @@ def read_shipped(lane_dir: Path) -> Shipped:
         return msgspec.json.decode((lane_dir / SHIPPED).read_bytes(), type=Shipped)
     except FileNotFoundError:
         return Shipped()
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, OSError) as error:
         raise IntegrityError(f"The file {lane_dir / SHIPPED} can't be read.") from error
 
 
-def mark_shipped(lane_dir: Path, position: Position, *, done: bool = False) -> None:
-    """Note that everything before ``position`` is stored, and delete the segments that lie before it.
+def mark_shipped(
+    lane_dir: Path, position: Position, *, done: bool = False, stored: Position | None = None
+) -> None:
+    """Note that everything before ``position`` may be given up, and delete the segments that lie before it.
 
-    To be called after the database has committed. ``done`` says that the rest, if any, was a torn tail
-    that has been reported.
+    To be called once the database and a published checkpoint hold it; ``stored`` is how far the database
+    alone is. ``done`` says that the rest, if any, was a torn tail that has been reported.
     """
-    replace_file(lane_dir / SHIPPED, msgspec.json.encode(Shipped(str(position), done)))
+    marker = Shipped(str(position), done, str(stored or position))
+    replace_file(lane_dir / SHIPPED, msgspec.json.encode(marker))
     for number in segments(lane_dir):
         if number < position.segment:
             segment_path(lane_dir, number).unlink()
+
+
+def ask_to_roll(lane_dir: Path) -> None:
+    """Ask a lane's writer to begin a new segment, so that the one it writes can be given up."""
+    with contextlib.suppress(FileNotFoundError):  # finished meanwhile
+        (lane_dir / ROLL).touch(FILE_MODE)
 
 
 def remove_lane(lane_dir: Path) -> None:

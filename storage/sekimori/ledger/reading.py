@@ -3,8 +3,8 @@
 What a crash can leave is told apart from what it can't. A crash leaves at most one damaged frame, the
 last of the last segment of a lane whose writer is dead: a *torn tail*, never acknowledged to anybody
 and reported in ``LaneEnd``. Damage before a sound frame, bytes that differ instead of missing, a missing
-segment, a gap in the numbers, a seal that doesn't open: IntegrityError, and reading stops there;
-nothing is ever skipped.
+segment (the last one, too: only a segment that another follows is cut where its data ends), a gap in the
+numbers, a seal that doesn't open: IntegrityError, and reading stops there; nothing is ever skipped.
 """
 
 from __future__ import annotations
@@ -72,6 +72,11 @@ class LaneReader:
                 last = number == numbers[-1]
                 walk = SegmentWalk(segment, self._chain_of(segment), at, last=last, alive=alive)
                 yield from walk.items()
+                if last and not alive and not walk.closed and segment.is_cut_at(walk.position.offset):
+                    raise IntegrityError(
+                        f"Segment {number + 1} of lane {self.lane} is missing: "
+                        "the one before it was finished, and its writer did not say that this was the end."
+                    )
             end = LaneEnd(EndState.CLOSED if walk.closed else state, walk.position, walk.torn_bytes)
         self.end = end
 

@@ -24,6 +24,7 @@ from sekimori.ledger.manifest import (
     Operation,
     Piece,
     decode,
+    decode_alone,
     dictionary_of,
     unpack,
 )
@@ -162,6 +163,15 @@ class Rebuilder:
         _check(rid, manifest, pieces)
         links = {manifest.previous, *owners.values()} - {rid, ""}
         return Body(pieces, manifest.depth, frozenset(links))
+
+
+def standing_alone(data: bytes) -> bytes | None:
+    """Return the body of a manifest that refers to nothing else, None where it does.
+
+    No pieces are made and nothing is hashed: for whoever holds the body against its commitment.
+    """
+    manifest = decode_alone(data)
+    return None if manifest is None else unpack(manifest.how, manifest.pack, b"", manifest.size)
 
 
 def with_addresses(body: Body, key: bytes, addresses: Sequence[bytes]) -> Body:

@@ -6,6 +6,9 @@ Both are appended to the spool by a gate worker, which can't read them back; the
 them and moves them to the database. A refusal is an ``Intent`` whose ``decision`` is not ``allow``
 and has no ``Outcome``.
 
+Every exchange has a record key of its own, drawn with its first entry and carried by all of them: under it
+lie the commitments of the envelopes and, later, the stored content. It is shown by no ``repr``.
+
 Encoded as MessagePack (``encode``/``decode``): bodies are bytes and must not be re-encoded.
 Unknown fields are ignored when read, fields are never renamed or removed: that is the version rule.
 """
@@ -13,6 +16,8 @@ Unknown fields are ignored when read, fields are never renamed or removed: that 
 from __future__ import annotations
 
 import msgspec
+
+RECORD_KEY_BYTES = 32
 
 
 class Redaction(msgspec.Struct, frozen=True, array_like=True):
@@ -60,18 +65,31 @@ class Attached(msgspec.Struct, frozen=True, array_like=True):
     read: bool
 
 
-class Intent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="intent"):
+class Keyed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What every entry has: its exchange's id, its time (UTC in microseconds), its exchange's record key.
+
+    ``key`` is empty in what an earlier release wrote.
+    """
+
+    rid: str
+    time_us: int
+    key: bytes = b""
+
+    def __repr__(self) -> str:
+        """Show all but the key: whatever ends in a log or a traceback must open nothing."""
+        return super(Keyed, msgspec.structs.replace(self, key=b"")).__repr__()
+
+
+class Intent(Keyed, frozen=True, kw_only=True, omit_defaults=True, tag="intent"):
     """A request that is about to be forwarded, or that was refused.
 
-    ``time_us`` is UTC in microseconds. ``path`` has no query; ``target`` is the path with its
+    ``path`` has no query; ``target`` is the path with its
     query, credentials cut (a query is content and is stored encrypted). ``masked`` is the only
     text kept of a refused prompt. ``kind`` is the operation (``generate``, ``embed``, ...).
     ``mode`` is ``http``, ``websocket`` (the handshake, which opens a session), ``turn`` (one user
     turn of a session) or ``connect`` (refused before any request was read).
     """
 
-    rid: str
-    time_us: int
     mode: str = "http"
     user: str = ""
     user_source: str = "none"
@@ -110,17 +128,16 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=
     attachments: tuple[Attached, ...] = ()
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="outcome"):
+class Outcome(Keyed, frozen=True, kw_only=True, omit_defaults=True, tag="outcome"):
     """How an exchange that was forwarded ended.
 
     ``state`` is ``complete``, ``partial`` (interrupted, or the capture was cut), ``blocked`` (cut
     by the gate while it ran, ``reasons`` says why), ``failed`` (no answer from the service) or
-    ``unknown-crash`` (written by the archivist for an intent whose worker died).
+    ``unknown-crash`` (written by the archivist for an intent whose worker died). ``policy`` is its intent's.
     """
 
-    rid: str
-    time_us: int
     state: str
+    policy: str = ""
     status: int = 0
     reasons: tuple[str, ...] = ()
     error: str = ""
@@ -131,16 +148,16 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
     prompt: Body = Body()
 
 
-class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="part"):
+class Part(Keyed, frozen=True, kw_only=True, omit_defaults=True, tag="part"):
     """More of a prompt whose intent is already durable: a further client message of a WebSocket turn.
 
     ``number`` counts from 1; ``body`` holds this message alone. The hash over all messages of the turn
     (each prefixed by its length in 8 bytes) comes with the outcome, in ``prompt``, which stores no bytes.
+    ``policy`` is its intent's.
     """
 
-    rid: str
-    time_us: int
     number: int
+    policy: str = ""
     body: Body = Body()
 
 

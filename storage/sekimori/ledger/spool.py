@@ -1,6 +1,6 @@
 """The spool as a gate worker uses it: ``await append(entry)`` returns once the entry is durable.
 
-One writer thread encodes, seals and syncs. Whatever arrived while it synced is its next commit; it
+One writer thread encodes, signs, seals and syncs. Whatever arrived while it synced is its next commit; it
 never waits for a commit to fill (waiting 2 ms cost a quarter of the throughput and 4.5 ms a request in
 a prototype). Whoever can't be served is told at once: a queue, a spool or a disk that is full raises
 SpoolFullError before anything is accepted, a disk that doesn't answer RecordError, and once a sync has
@@ -26,14 +26,17 @@ from typing import NamedTuple
 
 import msgspec
 
-from sekimori.errors import RecordError, SpoolFullError, SpoolLostError
+from sekimori.errors import IntegrityError, RecordError, SpoolFullError, SpoolLostError
+from sekimori.ledger.evidence import write_entry
 from sekimori.ledger.files import LocalFiles
 from sekimori.ledger.gauge import Gauge
 from sekimori.ledger.lane import LaneWriter
-from sekimori.ledger.record import Entry, Intent, encode
+from sekimori.ledger.record import Entry, Intent
 from sekimori.ledger.seams import Files, Sealer
+from sekimori.ledger.tlog.leaf import LeafSigner
 
 MAX_ENTRY_BYTES = 1 << 30
+_UNWRITABLE = (msgspec.MsgspecError, IntegrityError, ValueError, TypeError, OverflowError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +75,14 @@ class SpoolWriter:
         lane: str,
         *,
         seal: Sealer,
+        signer: LeafSigner,
         settings: SpoolSettings | None = None,
         files: Files | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Take the lane; raises StateError if it exists already, RecordError if it can't be written."""
         self.lane = lane
+        self._signer = signer
         self._settings = settings or SpoolSettings()
         self._clock = clock
         files = files or LocalFiles()
@@ -102,6 +107,7 @@ class SpoolWriter:
         self._taken = self._taken_bytes = self._done = self._done_bytes = 0
         self._oldest: float | None = None
         self._dropped = 0
+        self._rolled = clock()
         self._closing = self._stopped = False
         self._lost: SpoolLostError | None = None
         self._thread = threading.Thread(target=self._run, name=f"spool-{lane}", daemon=True)
@@ -228,11 +234,23 @@ class SpoolWriter:
                 self._gauge.refresh()
                 if batch:
                     self._commit(batch)
+                self._roll()
             self._writer.close()
         except SpoolLostError as error:
             self._lose(error)
         except Exception as error:  # noqa: BLE001  a bug or the memory: whatever it is, nothing may pass
             self._lose(SpoolLostError(f"The spool's writer failed: {error!r}."))
+
+    def _roll(self) -> None:
+        """Look from time to time whether the segment is to be given up before it is full."""
+        now = self._clock()
+        if now - self._rolled < self._settings.measure_every:
+            return
+        self._rolled = now
+        try:
+            self._writer.roll()
+        except SpoolFullError as full:
+            self._gauge.is_full(full)  # asked again at the next look
 
     def _next_batch(self) -> list[_Item]:
         """Take what is there; an empty batch after a while of silence, to measure again."""
@@ -271,12 +289,14 @@ class SpoolWriter:
         self._settle(items, error)
 
     def _encoded(self, batch: list[_Item]) -> tuple[list[_Item], _Payloads]:
-        """Encode each entry; one that can't be (a lone surrogate) is refused alone."""
-        items, payloads = [], []
+        """Encode and sign each entry; one that can't be (a lone surrogate, no key) is refused alone."""
+        first_n = self._writer.next_n
+        items: list[_Item] = []
+        payloads: _Payloads = []
         for item in batch:
             try:
-                payload = encode(item.entry)
-            except (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError) as error:
+                payload = write_entry(item.entry, self.lane, first_n + len(items), self._signer)
+            except _UNWRITABLE as error:
                 self._settle([item], RecordError(f"An entry can't be encoded: {error}."))
                 continue
             items.append(item)

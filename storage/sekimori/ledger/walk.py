@@ -9,19 +9,28 @@ import msgspec
 
 from sekimori.errors import IntegrityError
 from sekimori.ledger import frames
+from sekimori.ledger.evidence import read_entry
 from sekimori.ledger.lanes import Position
 from sekimori.ledger.record import Entry, decode
 from sekimori.ledger.seams import FrameOpener
 from sekimori.ledger.segment_reader import SealedCommit, SegmentReader
 from sekimori.ledger.tail import is_torn
 
+_WITHOUT_EVIDENCE = 1
+"""The version of segments whose entries have neither envelope nor leaf."""
+
 
 class Item(NamedTuple):
-    """One entry: where reading resumes after it, its number in the lane, and itself."""
+    """One entry: where reading resumes after it, its number in the lane, and itself.
+
+    ``envelope`` and ``leaf`` are empty in what a release before the ledger wrote (version 1).
+    """
 
     position: Position
     n: int
     entry: Entry
+    envelope: bytes = b""
+    leaf: bytes = b""
 
 
 class SegmentWalk:
@@ -47,10 +56,11 @@ class SegmentWalk:
             entries = self._open(commit)
             if not entries:
                 self._close(commit)
-            for n, entry in enumerate(entries, commit.head.first_n):
+            for n, payload in enumerate(entries, commit.head.first_n):
                 if n > self.position.n:
+                    entry, envelope, leaf = self._read(payload, n)
                     self.position = self._after(commit, n)
-                    yield Item(self.position, n, entry)
+                    yield Item(self.position, n, entry, envelope, leaf)
 
     def _next_commit(self) -> SealedCommit | None:
         """Return the next whole frame, or None where the segment rightly ends."""
@@ -68,17 +78,26 @@ class SegmentWalk:
             return commit
         raise self._broken(f"is damaged at byte {offset}")
 
-    def _open(self, commit: SealedCommit) -> list[Entry]:
+    def _open(self, commit: SealedCommit) -> list[bytes]:
         head, at = commit.head, self.position
         resumed = head.first_n <= at.n < head.first_n + head.count
         if head.number != at.frame or not (head.first_n == at.n + 1 or resumed):
             raise self._broken(f"has frame {head.number} with entry {head.first_n} at byte {at.offset}")
         context = frames.context(self._segment.raw_header, head.bound)
         plaintext = self._chain.open(head.number, commit.sealed, context)
+        return frames.unpack_entries(plaintext, head.count)
+
+    def _read(self, payload: bytes, n: int) -> tuple[Entry, bytes, bytes]:
+        header = self._segment.header
         try:
-            return [decode(payload) for payload in frames.unpack_entries(plaintext, head.count)]
+            if header.version > _WITHOUT_EVIDENCE:
+                return read_entry(payload, header.lane, n)
+            return decode(payload), b"", b""
+        except IntegrityError as error:
+            why = error.message.rstrip(".")
+            raise self._broken(f"holds something else than entry {n} ({why})") from error
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise self._broken(f"holds something else than entries at byte {at.offset}") from error
+            raise self._broken(f"holds something else than entry {n}") from error
 
     def _after(self, commit: SealedCommit, n: int) -> Position:
         at, head = self.position, commit.head

@@ -1,9 +1,10 @@
 """The archivist: moves what workers wrote into the database, lane by lane, exactly once.
 
-The database decides how far a lane has come: entries, index and position commit together, the
-spool's marker follows and only tells how much waits. A dead worker's open exchanges get an outcome
-``unknown-crash``, in a lane of the archivist's own. A lane that is not what it must be is left alone
-with an alarm: it fills, and in the end closes the gate, rather than being skipped.
+The database decides how far a lane has come: entries, index, places and position commit together. Then the
+trees get the leaves (``Keeper``), and only what a published checkpoint covers is given up in the spool: the
+marker says both. A dead worker's open exchanges get an outcome ``unknown-crash``, in a lane of the
+archivist's own. A lane that is not what it must be is left alone with an alarm: it fills, and in the end
+closes the gate, rather than being skipped.
 
 Archivists of many nodes share one PostgreSQL. Each ships its own spool and has a lane of its own for what
 it says itself; killed at any instant and started again, it goes on after its last commit.
@@ -11,34 +12,34 @@ it says itself; killed at any instant and started again, it goes on after its la
 
 from __future__ import annotations
 
-import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 from sqlalchemy import Connection, Engine, select
 from sqlalchemy import exc as sql
 
 from sekimori.errors import IntegrityError
-from sekimori.ledger.lanes import START, Position, lanes, mark_shipped, read_shipped, remove_lane
-from sekimori.ledger.reading import EndState, LaneEnd, LaneReader
+from sekimori.ledger.lanes import lanes
+from sekimori.ledger.reading import EndState, LaneEnd
 from sekimori.ledger.record import Outcome
 from sekimori.ledger.seams import Opener
 from sekimori.ledger.walk import Item
 from sekimori.store.engine import reading, writing
-from sekimori.store.ingest import Ingest
+from sekimori.store.following import FollowedLane
+from sekimori.store.holding import Holding, Memory, StoreKeys
+from sekimori.store.ingest import Arrived, Ingest, Placed
 from sekimori.store.lanes import ARCHIVIST, LaneRepo
 from sekimori.store.postgres import Parts
 from sekimori.store.readings import read_answer
-from sekimori.store.rows import Cipher
 from sekimori.store.tables import OPEN, RECORD
-from sekimori.store.tokens import Tokens
 from sekimori.store.upkeep import Upkeep
+from sekimori.store.watching import Keeper, Progress, Silence, Watch
 
-logger = logging.getLogger(__name__)
+__all__ = ["BATCH_BYTES", "BATCH_ENTRIES", "Archivist", "Keeper", "Progress", "Silence", "Watch"]
 
 BATCH_ENTRIES = 512
 BATCH_BYTES = 8 * 1024 * 1024
@@ -46,92 +47,15 @@ _POLL = 0.2
 _BUSY = 0.5
 _BUSY_FAULTS = (sql.OperationalError, sql.InternalError, sql.IntegrityError)
 """What a later round may not meet again. PostgreSQL answers ``InternalError`` where the server has become a
-read-only standby, and ``IntegrityError`` comes this far only where a month's part was taken away."""
-_MARK_EVERY_US = 500_000
-"""Marking costs two syncs of its own, and nothing but the writers' gauge hangs on it."""
-
-
-class Watch(Protocol):
-    """Whoever counts: the metrics, in the whole program."""
-
-    def archived(self, entries: int, content_bytes: int) -> None:
-        """Count what was committed."""
-        ...
-
-    def crashed(self, exchanges: int) -> None:
-        """Count exchanges whose worker died."""
-        ...
-
-    def torn(self, lane: str, torn_bytes: int) -> None:
-        """Count bytes that a crash left half-written; nobody was told that they were durable."""
-        ...
-
-    def busy(self, reason: str) -> None:
-        """Count a round that the database refused."""
-        ...
-
-    def alarm(self, sentence: str) -> None:
-        """Tell a person: evidence is not what it must be."""
-        ...
-
-
-class Silence:
-    """A watch that only writes alarms to the program's log."""
-
-    def archived(self, entries: int, content_bytes: int) -> None:
-        """Count nothing."""
-
-    def crashed(self, exchanges: int) -> None:
-        """Count nothing."""
-
-    def torn(self, lane: str, torn_bytes: int) -> None:
-        """Write it down."""
-        logger.warning("lane %s ends with %d torn bytes", lane, torn_bytes)
-
-    def busy(self, reason: str) -> None:
-        """Write it down."""
-        logger.warning("the database is busy: %s", reason)
-
-    def alarm(self, sentence: str) -> None:
-        """Write it down."""
-        logger.error("%s", sentence)
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """What one round did: entries stored, lanes finished, exchanges given up, bytes torn, alarms."""
-
-    entries: int = 0
-    finished: int = 0
-    crashed: int = 0
-    torn_bytes: int = 0
-    alarms: tuple[str, ...] = ()
-
-    def __add__(self, other: Progress) -> Progress:
-        return Progress(
-            self.entries + other.entries,
-            self.finished + other.finished,
-            self.crashed + other.crashed,
-            self.torn_bytes + other.torn_bytes,
-            self.alarms + other.alarms,
-        )
-
-
-@dataclass(slots=True)
-class _Lane:
-    """A lane as this process follows it."""
-
-    folder: Path
-    reader: LaneReader
-    position: Position
-    marked: Position
-    marked_us: int = 0
+read-only standby. ``IntegrityError`` comes this far where a month's part was taken away, or where another node
+was first to store a large piece of text or to draw the same data key: the next round finds it."""
 
 
 @dataclass(slots=True)
 class _Lanes:
-    followed: dict[str, _Lane] = field(default_factory=dict)
+    followed: dict[str, FollowedLane] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
+    known: set[str] | None = None
 
 
 class Archivist:
@@ -143,23 +67,28 @@ class Archivist:
         *,
         opener: Opener,
         engine: Engine,
-        cipher: Cipher,
-        tokens: Tokens,
+        keys: StoreKeys,
+        keeper: Keeper,
         clock: Callable[[], int],
         watch: Watch | None = None,
         node: str = "1",
+        chores: Sequence[Callable[[], bool]] = (),
     ) -> None:
         self._spool_dir = spool_dir
         self._opener = opener
         self._engine = engine
-        self._cipher = cipher
-        self._tokens = tokens
+        self._keys = keys
+        self._cipher = keys.cipher
+        self._tokens = keys.tokens
+        self._keeper = keeper
+        self._memory = Memory()
         self._clock = clock
         self._watch = watch or Silence()
         self._node = node
         self._own = f"{ARCHIVIST}-{node}"
         self._parts = Parts(engine)
-        self._upkeep = Upkeep(engine, cipher, tokens)
+        self._chores = chores
+        self._upkeep = Upkeep(engine, keys, alarm=self._watch.alarm)
         self._lanes = _Lanes()
 
     def run_forever(self, stop: threading.Event) -> None:
@@ -168,6 +97,8 @@ class Archivist:
             try:
                 progress = self.run_once()
                 worked = self._upkeep.step()
+                for chore in self._chores:
+                    worked |= chore()
             except (*_BUSY_FAULTS, OSError) as fault:
                 # Locked, gone, or a full disk: nothing was taken out of the spool, so nothing is lost.
                 self._watch.busy(str(fault.orig if isinstance(fault, sql.DBAPIError) else fault))
@@ -175,14 +106,16 @@ class Archivist:
                 stop.wait(_BUSY)
                 continue
             # The wait lets entries gather: a commit costs the same for one as for hundreds.
-            if progress.entries < BATCH_ENTRIES and not worked:
+            if progress.entries < BATCH_ENTRIES and not (worked or progress.more):
                 stop.wait(_POLL)
 
     def run_once(self) -> Progress:
-        """Store everything that stands in the spool now."""
+        """Store everything that stands in the spool now, and let the trees grow by it."""
         progress = Progress()
         self._parts.ready_ahead(self._clock())
-        for folder in lanes(self._spool_dir):
+        folders = lanes(self._spool_dir)
+        self._miss(folders)
+        for folder in folders:
             if folder.name in self._lanes.refused:
                 continue
             try:
@@ -193,109 +126,153 @@ class Archivist:
                 self._lanes.refused.add(folder.name)
                 self._watch.alarm(sentence)
                 progress += Progress(alarms=(sentence,))
-        return progress
+        # A lane that ended waits for nothing but its checkpoint.
+        more = self._keeper.step(force=progress.finished > 0)
+        self._give_up_covered()
+        return progress + Progress(more=more)
+
+    def close(self) -> None:
+        """Let the trees publish what waits, and give up what they cover."""
+        self._keeper.close()
+        self._give_up_covered(now=True)
+
+    # --- into the database -----------------------------------------------------------------------
 
     def _follow(self, folder: Path) -> Iterator[Progress]:
         """Store what stands in one lane, telling of each commit: the next may meet damage."""
         lane = self._lanes.followed.get(folder.name) or self._take_up(folder)
+        if lane.end is not None:
+            return
         for batch in _batches(lane.reader.read(lane.position)):
             self._store(lane, batch)
             yield Progress(entries=len(batch))
         end = lane.reader.end
-        if end is None or end.state is EndState.GROWING:
-            self._mark(lane)
-        else:
+        if end is not None and end.state is not EndState.GROWING:
             yield self._finish(lane, end)
+        elif end is not None and end.position.segment > lane.position.segment:
+            # A segment with nothing in it yet: somebody wants the one before given up.
+            lane.went_on(end.position)
 
-    def _take_up(self, folder: Path) -> _Lane:
+    def _miss(self, there: Iterable[Path]) -> None:
+        """Tell of each lane that the spool lost before its end was stored: what it still held is lost."""
+        if self._lanes.known is None:
+            with reading(self._engine) as connection:
+                self._lanes.known = LaneRepo(connection, self._cipher).growing(self._node)
+        names = {folder.name for folder in there}
+        for name in sorted(self._lanes.known - names):
+            self._lanes.followed.pop(name, None)
+            self._watch.alarm(f"Lane {name} vanished from the spool before its end was stored.")
+        self._lanes.known = names
+
+    def _take_up(self, folder: Path) -> FollowedLane:
         with reading(self._engine) as connection:
             state = LaneRepo(connection, self._cipher).state(folder.name, lock=False)
-        shipped = read_shipped(folder).at()
         if state and state.node not in ("", self._node):
             raise IntegrityError(
                 f"It belongs to node {state.node} in the database, this is node {self._node}.",
                 hint="Two machines share a spool or a name; find out which of them wrote this lane.",
             )
-        stored = state.last_n if state else 0
-        if shipped.n > stored:
-            raise IntegrityError(
-                f"The spool's marker says {shipped.n} entries were stored, the database holds {stored}.",
-                hint="The database seems to be an older copy; find out before anything is shipped to it.",
-            )
-        position = Position.parse(state.position) if state and state.position else START
-        lane = _Lane(folder, LaneReader(folder, self._opener), position, shipped)
+        lane = FollowedLane(folder, self._opener, state)
         self._lanes.followed[folder.name] = lane
         return lane
 
-    def _store(self, lane: _Lane, batch: list[Item]) -> None:
+    def _store(self, lane: FollowedLane, batch: list[Item]) -> None:
         name, position = lane.folder.name, batch[-1].position
+        if self._keys.old is None and not all(item.leaf for item in batch):
+            # Whoever can write to the spool could ask us to sign for him.
+            raise IntegrityError(
+                f"Nobody signed what lane {name} holds, and nothing else here is of a release that didn't.",
+                hint="Find out who wrote it; a gate of this release signs each entry.",
+            )
         self._parts.ready(item.entry.time_us for item in batch)
-        with writing(self._engine) as connection:
+        with self._writing() as (connection, ingest):
             repo = LaneRepo(connection, self._cipher)
-            state = self._ingest(connection).batch(
+            state = ingest.batch(
                 name,
                 repo.open(name, self._clock(), node=self._node),
-                [(item.n, item.entry) for item in batch],
+                [Arrived(item.n, item.entry, item.envelope, item.leaf) for item in batch],
             )
             if position.n >= state.last_n:  # behind it, all of the batch was there already
                 state = msgspec.structs.replace(state, position=str(position))
             repo.save(name, state)
-        lane.position = position
+        lane.went_on(position)
         self._watch.archived(len(batch), sum(len(item.entry.body.stored) for item in batch))
-        self._mark(lane)
+        self._keeper.step()
+        lane.mark(self._keeper.covered(name), self._clock())
 
-    def _ingest(self, connection: Connection) -> Ingest:
-        return Ingest(
-            connection,
-            self._cipher,
-            tokens=self._tokens,
-            read_answer=read_answer,
-            alarm=self._watch.alarm,
-        )
+    @contextmanager
+    def _writing(self) -> Iterator[tuple[Connection, Ingest]]:
+        """Give a transaction and who writes in it; the trees get the leaves once it has committed."""
+        try:
+            with writing(self._engine) as connection:
+                ingest = Ingest(
+                    connection,
+                    Holding(connection, self._keys, memory=self._memory),
+                    tokens=self._tokens,
+                    read_answer=read_answer,
+                    alarm=self._watch.alarm,
+                    now_us=self._clock(),
+                    placing=self._keeper.place,
+                )
+                yield connection, ingest
+        except sql.DBAPIError:
+            self._keeper.release()  # a commit that was reported lost may have taken place
+            self._memory.forget()
+            raise
+        except BaseException:
+            self._memory.forget()  # it remembers texts whose rows are gone again
+            raise
+        self._offer(ingest.placed)
 
-    def _mark(self, lane: _Lane) -> None:
-        now_us = self._clock()
-        full = lane.position.segment > lane.marked.segment
-        if lane.position == lane.marked or not (full or abs(now_us - lane.marked_us) >= _MARK_EVERY_US):
-            return
-        mark_shipped(lane.folder, lane.position)
-        lane.marked, lane.marked_us = lane.position, now_us
+    def _offer(self, placed: Iterable[Placed]) -> None:
+        for place, leaves, lane, last_n in placed:
+            self._keeper.offer(place, leaves, lane=lane, last_n=last_n)
 
-    def _finish(self, lane: _Lane, end: LaneEnd) -> Progress:
+    def _finish(self, lane: FollowedLane, end: LaneEnd) -> Progress:
         """Close a lane whose writer is gone: give up what it left open, report what it tore."""
         name = lane.folder.name
         now_us = self._clock()
         self._parts.ready([now_us])
-        with writing(self._engine) as connection:
+        with self._writing() as (connection, ingest):
             repo = LaneRepo(connection, self._cipher)
             state = repo.open(name, now_us, node=self._node)
             crashed = 0
             if state.closed_us is None:
-                crashed = self._give_up(connection, repo, name, now_us)
+                crashed = self._give_up(connection, ingest, repo, name, now_us)
                 closed = msgspec.structs.replace(state, closed_us=now_us, torn_bytes=end.torn_bytes)
                 repo.save(name, closed)
         if crashed:
             self._watch.crashed(crashed)
         if end.torn_bytes and state.closed_us is None:
             self._watch.torn(name, end.torn_bytes)
-        mark_shipped(lane.folder, end.position, done=True)
-        remove_lane(lane.folder)
-        del self._lanes.followed[name]
+        lane.end = end
         return Progress(finished=1, crashed=crashed, torn_bytes=end.torn_bytes)
 
-    def _give_up(self, connection: Connection, repo: LaneRepo, name: str, now_us: int) -> int:
+    def _give_up(self, connection: Connection, ingest: Ingest, repo: LaneRepo, name: str, now_us: int) -> int:
         """Write an outcome for every exchange that the lane left open."""
-        query = select(RECORD.c.rid).where(RECORD.c.lane == name, RECORD.c.state == OPEN)
-        rids = connection.execute(query.order_by(RECORD.c.n)).scalars().all()
-        if not rids:
+        query = select(RECORD.c.rid, RECORD.c.policy).where(RECORD.c.lane == name, RECORD.c.state == OPEN)
+        open_ones = connection.execute(query.order_by(RECORD.c.n)).all()
+        if not open_ones:
             return 0
         own = repo.open(self._own, now_us, node=self._node)
         outcomes = [
-            (n, Outcome(rid=rid, time_us=now_us, state="unknown-crash"))
-            for n, rid in enumerate(rids, start=own.last_n + 1)
+            Arrived(n, Outcome(rid=one.rid, time_us=now_us, state="unknown-crash", policy=one.policy))
+            for n, one in enumerate(open_ones, start=own.last_n + 1)
         ]
-        repo.save(self._own, self._ingest(connection).batch(self._own, own, outcomes))
-        return len(rids)
+        repo.save(self._own, ingest.batch(self._own, own, outcomes))
+        return len(open_ones)
+
+    def _give_up_covered(self, *, now: bool = False) -> None:
+        """Mark every lane; remove those that ended and are covered to their end."""
+        for name, lane in list(self._lanes.followed.items()):
+            if name in self._lanes.refused:
+                continue
+            covered = self._keeper.covered(name)
+            if lane.remove(covered):
+                del self._lanes.followed[name]
+                (self._lanes.known or set()).discard(name)
+            else:
+                lane.mark(covered, self._clock(), now=now)
 
 
 def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
-from itertools import batched
 from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Connection, Dialect, Integer, LargeBinary, Table, Text
 from sqlalchemy import exc as sql
-from sqlalchemy.dialects import postgresql, sqlite
 
 Row = dict[str, Any]
 
@@ -21,8 +19,6 @@ _TYPES: dict[type, str] = {
     LargeBinary: "bytea",
     Boolean: "bool",
 }
-_AT_ONCE = 200
-"""Rows of one statement: a few columns each stay below the bound on parameters of every database."""
 
 
 def insert_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
@@ -34,14 +30,16 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> No
         return
     statement, names = _statement(table)
     # Below SQLAlchemy's own insert, which costs as much again as the database does.
-    connection.exec_driver_sql(statement, list(map(itemgetter(*names), rows)))
+    connection.exec_driver_sql(statement, list(map(_taken(names), rows)))
 
 
 def insert_absent(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
     """Insert those rows whose key is not there yet."""
-    make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    for some in batched(rows, _AT_ONCE):
-        connection.execute(make(table).values(list(some)).on_conflict_do_nothing())
+    if rows:
+        mark = "%s" if connection.dialect.name == "postgresql" else "?"
+        statement, names = _statement(table, mark)
+        rest = " ON CONFLICT DO NOTHING"
+        connection.exec_driver_sql(statement + rest, list(map(_taken(names), rows)))
 
 
 def _copy(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
@@ -52,7 +50,7 @@ def _copy(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
     try:
         with cursor, cursor.copy(statement) as copy:
             copy.set_types(types)
-            for row in map(itemgetter(*names), rows):
+            for row in map(_taken(names), rows):
                 copy.write_row(row)
     except psycopg.Error as fault:
         raise _wrapped(fault, psycopg.Error, statement, connection.dialect) from fault
@@ -65,10 +63,16 @@ def _wrapped(fault: Exception, base: type[Exception], statement: str, dialect: D
     return made
 
 
+def _taken(names: tuple[str, ...]) -> Callable[[Row], tuple[Any, ...]]:
+    """Return what takes these fields out of a row, in their order."""
+    return itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
+
+
 @cache
-def _statement(table: Table) -> tuple[str, tuple[str, ...]]:
+def _statement(table: Table, mark: str = "?") -> tuple[str, tuple[str, ...]]:
     names = tuple(column.name for column in table.columns)
-    return f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})", names  # noqa: S608 (our own names)
+    values = ", ".join([mark] * len(names))
+    return f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({values})", names  # noqa: S608 (our own names)
 
 
 @cache

@@ -14,11 +14,10 @@ from typing import Any
 
 from sqlalchemy import Engine, select
 
-from sekimori.ledger.record import Intent
 from sekimori.store.engine import reading
 from sekimori.store.exchanges import Exchange, ExchangeRepo
+from sekimori.store.holding import Holding, StoreKeys
 from sekimori.store.metadata import describe
-from sekimori.store.rows import Cipher
 from sekimori.store.tables import RECORD
 
 _MODES = ("http", "turn")
@@ -54,7 +53,7 @@ class Group:
 
 def coverage(
     engine: Engine,
-    cipher: Cipher,
+    keys: StoreKeys,
     *,
     service: str | None = None,
     since_us: int | None = None,
@@ -64,7 +63,7 @@ def coverage(
 ) -> Iterator[dict[str, Any]]:
     """Yield one line for each group, those that were read worst first."""
     groups: dict[tuple[str, str, str, str], Group] = {}
-    for exchange in _exchanges(engine, cipher, service, since_us, until_us):
+    for exchange in _exchanges(engine, keys, service, since_us, until_us):
         record = describe(exchange.intent, exchange.outcome, exchange.answer)
         key = (record["service"] or "", record["dialect"] or "", record["operation"] or "", record["parse"])
         groups.setdefault(key, Group()).add(record, 0 if record["parse"] == "parsed" else examples)
@@ -73,7 +72,7 @@ def coverage(
 
 
 def _exchanges(
-    engine: Engine, cipher: Cipher, service: str | None, since_us: int | None, until_us: int | None
+    engine: Engine, keys: StoreKeys, service: str | None, since_us: int | None, until_us: int | None
 ) -> Iterator[Exchange]:
     found = select(RECORD).where(RECORD.c.mode.in_(_MODES), RECORD.c.decision == "allow")
     for wanted in (
@@ -83,8 +82,9 @@ def _exchanges(
         if wanted is not None:
             found = found.where(wanted)
     with reading(engine) as connection:
-        for _, exchange in ExchangeRepo(connection, cipher).find(found.order_by(RECORD.c.time_us)):
-            if exchange is None or not isinstance(exchange.intent, Intent):
+        exchanges = ExchangeRepo(connection, Holding(connection, keys))
+        for _, exchange in exchanges.find(found.order_by(RECORD.c.time_us)):
+            if not isinstance(exchange, Exchange):
                 continue
             if service is None or exchange.intent.service == service:
                 yield exchange

@@ -8,6 +8,7 @@ lock: a lane's, the list of lanes, and for accounts and policy the one row of ``
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -21,7 +22,7 @@ from sqlmodel import Session
 from sekimori.errors import IntegrityError, StateError
 from sekimori.store import postgres, tables
 
-REVISION = "0002"
+REVISION = "0004"
 """The newest migration; a test holds it against the scripts, so that opening need not import alembic."""
 
 _OPENING = {
@@ -34,6 +35,7 @@ _FOREIGN = {
     "postgresql": "Name an empty database in [storage] url.",
 }
 _WRITES = "sekimori_writes"
+_SPARE_BYTES = 256 << 20
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -69,6 +71,18 @@ def writing(engine: Engine) -> Iterator[Connection]:
     """Give a transaction that commits at the end, or not at all."""
     with engine.execution_options(**{_WRITES: True}).begin() as connection:
         yield connection
+
+
+@contextmanager
+def writing_by_itself(engine: Engine) -> Iterator[Connection]:
+    """Give a connection that writes; whoever uses it commits, and what is left at the end is undone."""
+    with engine.execution_options(**{_WRITES: True}).connect() as connection:
+        yield connection
+
+
+def is_writing(connection: Connection) -> bool:
+    """Tell whether a connection may write."""
+    return bool(connection.get_execution_options().get(_WRITES))
 
 
 @contextmanager
@@ -110,7 +124,9 @@ def _sqlite(path: Path, busy_ms: int) -> Engine:
     # Statements go without SQLite's own implicit transactions: those begin with the first write and
     # fail at once when another writer was faster, whatever the timeout.
     engine = create_engine(
-        f"sqlite:///{path}", connect_args={"timeout": busy_ms / 1000, "isolation_level": None}
+        f"sqlite:///{path}",
+        connect_args={"timeout": busy_ms / 1000, "isolation_level": None},
+        hide_parameters=True,  # an error of the database must not quote what was to be stored
     )
     event.listen(engine, "connect", _pragmas)
     event.listen(engine, "begin", _begin)
@@ -202,6 +218,14 @@ def rewrite(engine: Engine) -> None:
     with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
         for name in sorted(tables.METADATA.tables):
             connection.execute(text(f"VACUUM {name}"))
+
+
+def missing_room(engine: Engine) -> int:
+    """Say how many bytes more must be free for ``rewrite``: SQLite writes all of it twice, beside the spool."""
+    if engine.dialect.name != "sqlite" or not engine.url.database:
+        return 0
+    path = Path(engine.url.database)
+    return 2 * path.stat().st_size + _SPARE_BYTES - shutil.disk_usage(path.parent).free
 
 
 def cut_log(engine: Engine) -> bool:

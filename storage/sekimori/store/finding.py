@@ -13,14 +13,13 @@ from typing import Any
 
 from sqlalchemy import Connection, FromClause, Select, and_, func, select
 
-from sekimori.store.exchanges import Exchange, ExchangeRepo
+from sekimori.store.exchanges import Exchange, ExchangeRepo, Found
+from sekimori.store.holding import Holding
 from sekimori.store.months import Month, back_through
-from sekimori.store.rows import Cipher
 from sekimori.store.tables import RECORD, SEARCH
 from sekimori.store.tokens import Tokens, same, values_of
-from sekimori.store.upkeep import SEARCH_WORK, is_pending
+from sekimori.store.works import SEARCH_WORK, is_pending
 
-Found = tuple[Any, Exchange | None]
 _PAGE = 500
 
 
@@ -46,9 +45,9 @@ class Query:
 class Finder:
     """Looks records up and opens them; the caller owns the transaction."""
 
-    def __init__(self, connection: Connection, cipher: Cipher, tokens: Tokens) -> None:
+    def __init__(self, connection: Connection, holding: Holding, tokens: Tokens) -> None:
         self._connection = connection
-        self._exchanges = ExchangeRepo(connection, cipher)
+        self._exchanges = ExchangeRepo(connection, holding)
         self._tokens = tokens
 
     def newest(self, query: Query) -> list[Found]:
@@ -86,7 +85,11 @@ class Finder:
         before: Any = None
         while len(found) < query.limit:
             page = list(self._exchanges.find(_before(_by_row(query), before).limit(_PAGE)))
-            found += [(row, exchange) for row, exchange in page if exchange and _fits(exchange, query)]
+            found += [
+                (row, exchange)
+                for row, exchange in page
+                if isinstance(exchange, Exchange) and _fits(exchange, query)
+            ]
             if len(page) < _PAGE:
                 break
             before = page[-1][0]

@@ -11,6 +11,7 @@ many nodes wait for one another and never in a ring. A lane belongs to the node 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -60,6 +61,22 @@ def open_list(cipher: Cipher, sealed: bytes) -> list[str]:
     return decoded(_NAMES, cipher.open(sealed, _LIST_PLACE))
 
 
+def reseal_lanes(connection: Connection, old: Cipher, new: Cipher) -> None:
+    """Seal what is known of all lanes under another key; whoever does it ships nothing meanwhile.
+
+    What was altered doesn't open, and is left to be named by whoever reads it.
+    """
+    listed = connection.execute(select(LANE_LIST.c.sealed).with_for_update()).scalar()
+    with suppress(IntegrityError):
+        if listed is not None:
+            sealed = new.seal(old.open(listed, _LIST_PLACE), _LIST_PLACE)
+            connection.execute(update(LANE_LIST).values(sealed=sealed))
+    for row in connection.execute(select(LANE.c.name, LANE.c.sealed).with_for_update()).all():
+        with suppress(IntegrityError):
+            sealed = new.seal(old.open(row.sealed, _place(row.name)), _place(row.name))
+            connection.execute(update(LANE).where(LANE.c.name == row.name).values(sealed=sealed))
+
+
 def _place(name: str) -> bytes:
     return place("lane", name, 0, "")
 
@@ -88,6 +105,13 @@ class LaneRepo:
         # FOR UPDATE matters to PostgreSQL; SQLite's write lock is held already.
         row = self._connection.execute(query.with_for_update() if lock else query).first()
         return None if row is None else open_state(self._cipher, name, row)
+
+    def growing(self, node: str) -> set[str]:
+        """Name the lanes of that node's spool whose end is not stored yet."""
+        query = select(LANE.c.name).where(
+            LANE.c.node == node, LANE.c.closed_us.is_(None), LANE.c.position != ""
+        )
+        return set(self._connection.execute(query).scalars())
 
     def open(self, name: str, now_us: int, *, node: str = "") -> LaneState:
         """Return the lane's state; a lane that is new enters the sealed list first."""

@@ -1,5 +1,7 @@
 """Read the log for people: metadata freely, content only after the reading itself is on record.
 
+A reading is stored with envelope and leaf; an archivist gives it its place in a tree.
+
 Searches go over the index and its tokens (``finding``); what is shown comes out of the sealed entries, so
 an edited index can hide a row from a search and never change what a record says (``verify`` finds the
 edit).
@@ -11,25 +13,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Engine, Select, insert, select
+from sqlalchemy import Connection, Engine, Select, select
 
 from sekimori.errors import IntegrityError, UsageError
 from sekimori.ledger.record import Intent, Outcome
 from sekimori.store.clearing import ERASED
 from sekimori.store.content import Content, content_of
 from sekimori.store.coverage import coverage
-from sekimori.store.engine import reading, writing
-from sekimori.store.exchanges import Exchange, ExchangeRepo
+from sekimori.store.engine import reading
+from sekimori.store.exchanges import Exchange, ExchangeRepo, Missing
 from sekimori.store.finding import Finder, Query
-from sekimori.store.ingest import Ingest
-from sekimori.store.lanes import READINGS, LaneRepo
+from sekimori.store.holding import Holding, StoreKeys
 from sekimori.store.metadata import Metadata, describe
-from sekimori.store.postgres import Parts
-from sekimori.store.readings import read_answer
-from sekimori.store.rows import READING as READING_MODE
-from sekimori.store.rows import Cipher, reading_row
-from sekimori.store.tables import READING, RECORD
-from sekimori.store.tokens import Tokens
+from sekimori.store.reading_desk import Reader, ReadingDesk
+from sekimori.store.tables import RECORD
 
 __all__ = ["LogReader", "Query"]
 
@@ -45,34 +42,31 @@ class Stored:
 
 
 class LogReader:
-    """Lists and shows records; needs the key that opens entries."""
+    """Lists and shows records; needs the keys that open entries."""
 
     def __init__(
         self,
         engine: Engine,
-        cipher: Cipher,
+        keys: StoreKeys,
         *,
-        tokens: Tokens,
         clock: Callable[[], int],
         new_id: Callable[[], str],
     ) -> None:
         self._engine = engine
-        self._cipher = cipher
-        self._tokens = tokens
-        self._parts = Parts(engine)
-        self._clock = clock
-        self._new_id = new_id
+        self._keys = keys
+        self._tokens = keys.tokens
+        self._desk = ReadingDesk(engine, keys, clock=clock, new_id=new_id)
 
     def list(self, query: Query) -> list[Metadata]:
         """Return the newest records that fit, oldest of them first."""
         with reading(self._engine) as connection:
-            found = Finder(connection, self._cipher, self._tokens).newest(query)
+            found = Finder(connection, Holding(connection, self._keys), self._tokens).newest(query)
         return [_metadata(row, exchange) for row, exchange in reversed(found)]
 
     def show(self, rid: str) -> Metadata | None:
         """Return one record's metadata, None when there is no such record."""
         with reading(self._engine) as connection:
-            for row, exchange in ExchangeRepo(connection, self._cipher).find(_one(rid)):
+            for row, exchange in self._exchanges(connection).find(_one(rid)):
                 return _metadata(row, exchange)
         return None
 
@@ -89,60 +83,43 @@ class LogReader:
             raise UsageError("Reading content needs a reader and a reason.", hint="Give --reason.")
         if self.show(rid) is None:
             return None
-        self._record_reading(rid, reader, reader_source, reason)
+        self._desk.record(Reader(reader, reader_source, reason), f"/log/{rid}")
         with reading(self._engine) as connection:
-            exchanges = ExchangeRepo(connection, self._cipher)
+            exchanges = self._exchanges(connection)
             for row, exchange in exchanges.find(_one(rid)):
-                if exchange is None:
+                if exchange is Missing.ERASED:
+                    return Stored(_bare(row), None, b"", b"")
+                if not isinstance(exchange, Exchange):
                     raise IntegrityError(
                         f"Record {rid} is not what was written.", hint="Run sekimori verify."
                     )
-                asked, answered = exchanges.asked(row), exchanges.answered(row)
+                asked, answered = exchanges.asked(row, exchange), exchanges.answered(row)
                 return Stored(exchange.intent, exchange.outcome, asked, answered)
         return None
+
+    def _exchanges(self, connection: Connection) -> ExchangeRepo:
+        return ExchangeRepo(connection, Holding(connection, self._keys))
 
     def coverage(
         self, *, service: str | None = None, since_us: int | None = None, until_us: int | None = None
     ) -> Iterator[dict[str, Any]]:
         """Count by service, dialect, kind and parse how much of what crossed the barrier was read."""
-        return coverage(self._engine, self._cipher, service=service, since_us=since_us, until_us=until_us)
-
-    def _record_reading(self, rid: str, reader: str, reader_source: str, reason: str) -> None:
-        intent = Intent(
-            rid=self._new_id(),
-            time_us=self._clock(),
-            mode=READING_MODE,
-            user=reader,
-            user_source=reader_source,
-            decision="allow",
-            kind="log-read",
-            path=f"/log/{rid}",
-            details=(reason,),
-            parse="parsed",
-        )
-        self._parts.ready([intent.time_us])
-        with writing(self._engine) as connection:
-            lanes = LaneRepo(connection, self._cipher)
-            state = lanes.open(READINGS, intent.time_us)
-            ingest = Ingest(
-                connection, self._cipher, tokens=self._tokens, read_answer=read_answer, alarm=_alarm
-            )
-            lanes.save(READINGS, ingest.batch(READINGS, state, [(state.last_n + 1, intent)]))
-            connection.execute(insert(READING), [reading_row(intent)])
+        return coverage(self._engine, self._keys, service=service, since_us=since_us, until_us=until_us)
 
 
 def _one(rid: str) -> Select[Any]:
     return select(RECORD).where(RECORD.c.rid == rid)
 
 
-def _metadata(row: Any, exchange: Exchange | None) -> Metadata:
-    if exchange is not None and row.state != ERASED:
+def _metadata(row: Any, exchange: Exchange | Missing) -> Metadata:
+    if isinstance(exchange, Exchange) and row.state != ERASED:
         return describe(exchange.intent, exchange.outcome, exchange.answer)
-    shown = Intent(
-        rid=row.rid, time_us=row.time_us, decision=row.decision, reasons=tuple(row.reasons.split())
-    )
-    return describe(shown, None, None) | {"state": ERASED if row.state == ERASED else "altered"}
+    is_erased = row.state == ERASED or exchange is Missing.ERASED
+    state = Missing.ERASED if is_erased else Missing.ALTERED
+    return describe(_bare(row), None, None) | {"state": state.value}
 
 
-def _alarm(sentence: str) -> None:
-    raise IntegrityError(sentence)
+def _bare(row: Any) -> Intent:
+    """Return what the index alone still says of a record."""
+    reasons = tuple(row.reasons.split())
+    return Intent(rid=row.rid, time_us=row.time_us, decision=row.decision, reasons=reasons)

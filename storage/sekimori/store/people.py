@@ -1,22 +1,26 @@
 """Local accounts and the set-up links that make the first one.
 
 Passwords arrive as argon2 strings; making and checking them is the vault's. Nothing is deleted: an
-account that may no longer be used is disabled, because records go on naming it.
+account that may no longer be used is disabled, because records go on naming it. What a row says of a
+person is sealed; a keyed token of the name finds it.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
+import msgspec
 from sqlalchemy import func
 from sqlmodel import Session, col, select, update
 
 from sekimori.errors import UsageError
 from sekimori.policy.people import People, Person, canonical_name
+from sekimori.store.bulk import Row
 from sekimori.store.tables import InviteRow, PersonRow
+from sekimori.vault.names import NameSeal
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +37,31 @@ class Account:
     updated_us: int
 
 
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """A set-up link that is still good; its secret is known to whoever holds the link."""
+
+    token_sha256: str
+    name: str
+    expires_us: int
+
+
 class PersonRepo:
     """The only code that reads or writes ``person``; the caller owns the session."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, names: NameSeal) -> None:
         self._session = session
+        self._names = names
 
     def get(self, name: str) -> Account | None:
         """Find an account, however its name is written; disabled ones too."""
-        row = self._session.get(PersonRow, canonical_name(name))
-        return None if row is None else _account(row)
+        row = self._session.get(PersonRow, self._names.token("person", canonical_name(name)))
+        return None if row is None else self._account(row)
 
     def list(self) -> list[Account]:
         """Return all accounts by name."""
-        return [_account(row) for row in self._session.exec(select(PersonRow).order_by(col(PersonRow.name)))]
+        accounts = (self._account(row) for row in self._session.exec(select(PersonRow)))
+        return sorted(accounts, key=lambda account: account.name)
 
     def add(
         self,
@@ -62,46 +77,39 @@ class PersonRepo:
         canonical = canonical_name(name)
         if not canonical:
             raise UsageError("A name is needed.", hint="Give one that is not only blanks.")
-        if self._session.get(PersonRow, canonical) is not None:
+        if self.get(canonical) is not None:
             raise UsageError(f"There is already an account {canonical}.", hint="Choose another name.")
-        row = PersonRow(
+        account = Account(
             name=canonical,
-            groups=_packed(groups),
-            roles=_packed(roles),
+            groups=_canonical(groups),
+            roles=_canonical(roles),
+            disabled=False,
             password=password,
             proxy_password=proxy_password,
             created_us=now_us,
             updated_us=self._next_us(now_us),
         )
-        self._session.add(row)
+        self._session.add(PersonRow(**person_row(account, self._names)))
         self._session.flush()
-        return _account(row)
+        return account
 
     def set_memberships(
         self, name: str, *, groups: Iterable[str], roles: Iterable[str], now_us: int
     ) -> Account:
         """Replace the groups and roles of an account."""
-        row = self._row(name)
-        row.groups, row.roles = _packed(groups), _packed(roles)
-        return self._saved(row, now_us)
+        return self._change(name, now_us, groups=_canonical(groups), roles=_canonical(roles))
 
     def set_password(self, name: str, password: str, *, now_us: int) -> Account:
         """Replace the password that signs in to the console."""
-        row = self._row(name)
-        row.password = password
-        return self._saved(row, now_us)
+        return self._change(name, now_us, password=password)
 
     def set_proxy_password(self, name: str, proxy_password: str | None, *, now_us: int) -> Account:
         """Replace or take away the password that passes the gate."""
-        row = self._row(name)
-        row.proxy_password = proxy_password
-        return self._saved(row, now_us)
+        return self._change(name, now_us, proxy_password=proxy_password)
 
     def set_disabled(self, name: str, *, disabled: bool, now_us: int) -> Account:
         """Close an account, or open it again."""
-        row = self._row(name)
-        row.disabled = disabled
-        return self._saved(row, now_us)
+        return self._change(name, now_us, disabled=disabled)
 
     def for_gate(self) -> People:
         """Return what gate workers may know: no console password among it."""
@@ -120,19 +128,21 @@ class PersonRepo:
         """Return a number that grows with every change of any account."""
         return self._session.exec(select(func.max(col(PersonRow.updated_us)))).one() or 0
 
-    def _row(self, name: str) -> PersonRow:
-        row = self._session.get(PersonRow, canonical_name(name))
+    def _change(self, name: str, now_us: int, **changes: Any) -> Account:
+        row = self._session.get(PersonRow, self._names.token("person", canonical_name(name)))
         if row is None:
             raise UsageError(
                 f"There is no account {canonical_name(name)}.", hint="sekimori user list shows all."
             )
-        return row
-
-    def _saved(self, row: PersonRow, now_us: int) -> Account:
-        row.updated_us = self._next_us(now_us)
+        account = replace(self._account(row), **changes, updated_us=self._next_us(now_us))
+        row.sqlmodel_update(person_row(account, self._names))
         self._session.add(row)
         self._session.flush()
-        return _account(row)
+        return account
+
+    def _account(self, row: PersonRow) -> Account:
+        said = self._names.open(row.sealed, "person", row.token, row.updated_us)
+        return msgspec.msgpack.decode(said, type=Account)
 
     def _next_us(self, now_us: int) -> int:
         # Two changes in one microsecond, or a clock that stepped back, must still show as two.
@@ -142,55 +152,72 @@ class PersonRepo:
 class InviteRepo:
     """The only code that reads or writes ``invite``; the caller owns the session."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, names: NameSeal) -> None:
         self._session = session
+        self._names = names
 
     def add(self, token: str, *, name: str, now_us: int, expires_us: int) -> None:
         """Keep the hash of a fresh, random token that lets ``name`` set a password once."""
-        self._session.add(
-            InviteRow(
-                token_sha256=_hashed(token),
-                name=canonical_name(name),
-                created_us=now_us,
-                expires_us=expires_us,
-            )
-        )
+        invited = Invitation(_hashed(token), canonical_name(name), expires_us)
+        self._session.add(InviteRow(**invite_row(invited, self._names, created_us=now_us)))
         self._session.flush()
 
     def find(self, token: str, *, now_us: int) -> str | None:
         """Return whom a token invites, None when it is unknown, used or too old."""
         row = self._session.get(InviteRow, _hashed(token))
         good = row is not None and row.used_us is None and now_us < row.expires_us
-        return row.name if row is not None and good else None
+        return self._invitation(row).name if row is not None and good else None
+
+    def newest(self, *, now_us: int) -> Invitation | None:
+        """Return the newest link that is neither used nor too old."""
+        waiting = select(InviteRow).where(
+            col(InviteRow.used_us).is_(None), col(InviteRow.expires_us) > now_us
+        )
+        row = self._session.exec(waiting.order_by(col(InviteRow.created_us).desc()).limit(1)).first()
+        return None if row is None else self._invitation(row)
 
     def redeem(self, token: str, *, now_us: int) -> str | None:
         """Use a token up and return whom it invites, None when it is not good any more."""
+        name = self.find(token, now_us=now_us)
+        return name if self.use_up(_hashed(token), now_us=now_us) else None
+
+    def use_up(self, token_sha256: str, *, now_us: int) -> bool:
+        """Use a link up; false when it is not good any more."""
         change = update(InviteRow).where(
-            col(InviteRow.token_sha256) == _hashed(token),
+            col(InviteRow.token_sha256) == token_sha256,
             col(InviteRow.used_us).is_(None),
             col(InviteRow.expires_us) > now_us,
         )
-        name = self.find(token, now_us=now_us)
         # One statement decides who of two browsers was first.
-        used = self._session.exec(change.values(used_us=now_us))
-        return name if used.rowcount == 1 else None
+        return self._session.exec(change.values(used_us=now_us)).rowcount == 1
+
+    def _invitation(self, row: InviteRow) -> Invitation:
+        name = self._names.open(row.sealed, "invite", row.token_sha256, row.expires_us)
+        return Invitation(row.token_sha256, name.decode(), row.expires_us)
 
 
-def _account(row: PersonRow) -> Account:
-    return Account(
-        name=row.name,
-        groups=tuple(json.loads(row.groups)),
-        roles=tuple(json.loads(row.roles)),
-        disabled=row.disabled,
-        password=row.password,
-        proxy_password=row.proxy_password,
-        created_us=row.created_us,
-        updated_us=row.updated_us,
-    )
+def person_row(account: Account, names: NameSeal) -> Row:
+    """Return the row that keeps an account."""
+    token = names.token("person", account.name)
+    said = msgspec.msgpack.encode(account)
+    sealed = names.seal(said, "person", token, account.updated_us)
+    return {"token": token, "sealed": sealed, "updated_us": account.updated_us}
 
 
-def _packed(names: Iterable[str]) -> str:
-    return json.dumps(sorted({canonical_name(name) for name in names} - {""}), ensure_ascii=False)
+def invite_row(invited: Invitation, names: NameSeal, *, created_us: int, used_us: int | None = None) -> Row:
+    """Return the row that keeps a set-up link."""
+    sealed = names.seal(invited.name.encode(), "invite", invited.token_sha256, invited.expires_us)
+    return {
+        "token_sha256": invited.token_sha256,
+        "sealed": sealed,
+        "created_us": created_us,
+        "expires_us": invited.expires_us,
+        "used_us": used_us,
+    }
+
+
+def _canonical(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted({canonical_name(name) for name in names} - {""}))
 
 
 def _hashed(token: str) -> str:

@@ -1,7 +1,8 @@
 """Decisions taken elsewhere: the applied files, each version kept, and the snapshots compiled from them.
 
 Versions count through all files, so that one number says which state of the policy is meant. What
-a file may say is for ``sekimori.policy``; here it is text with a hash.
+a file may say is for ``sekimori.policy``; here it is text with a hash. It names people and purposes, and so
+does the file's own name and whoever applied it: all of that is sealed.
 """
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import msgspec
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from sekimori.errors import IntegrityError, UsageError
+from sekimori.store.bulk import Row
 from sekimori.store.tables import PolicyDocumentRow, PolicyVersionRow
+from sekimori.vault.names import NameSeal
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +40,15 @@ class PolicyRepo:
     The caller owns the session, and so decides what commits together.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, names: NameSeal) -> None:
         self._session = session
+        self._names = names
 
     def apply(self, file: str, text: str, *, by: str, now_us: int) -> AppliedFile:
         """Add a version of ``file``; the same text again adds none and returns what is there."""
         latest = self._latest(file)
         if latest is not None and not latest.withdrawn and latest.text == text:
-            return _value(latest)
+            return latest
         return self._add(file, text, by=by, now_us=now_us, withdrawn=False)
 
     def withdraw(self, file: str, *, by: str, now_us: int) -> AppliedFile:
@@ -61,12 +66,12 @@ class PolicyRepo:
             .where(col(PolicyDocumentRow.version).in_(newest), col(PolicyDocumentRow.withdrawn).is_(False))
             .order_by(col(PolicyDocumentRow.version))
         )
-        return [_whole(_value(row)) for row in self._session.exec(query)]
+        return [_whole(self._opened(row)) for row in self._session.exec(query)]
 
     def history(self) -> list[AppliedFile]:
         """Return every version of every file, oldest first."""
         query = select(PolicyDocumentRow).order_by(col(PolicyDocumentRow.version))
-        return [_value(row) for row in self._session.exec(query)]
+        return [self._opened(row) for row in self._session.exec(query)]
 
     def latest_version(self) -> int:
         """Return the number of the newest version, 0 when nothing was ever applied."""
@@ -75,20 +80,22 @@ class PolicyRepo:
     def keep_snapshot(self, sha256: str, snapshot: bytes) -> None:
         """Keep a compiled snapshot for as long as records may name it."""
         if self._session.get(PolicyVersionRow, sha256) is None:
-            self._session.add(PolicyVersionRow(sha256=sha256, snapshot=snapshot))
+            self._session.add(PolicyVersionRow(**snapshot_row(sha256, snapshot, self._names)))
             self._session.flush()
 
     def snapshot(self, sha256: str) -> bytes | None:
         """Return the bytes of a compiled snapshot, None for one that was never published."""
         row = self._session.get(PolicyVersionRow, sha256)
-        return None if row is None else row.snapshot
+        return None if row is None else open_snapshot(row.sha256, row.sealed, self._names)
 
-    def _latest(self, file: str) -> PolicyDocumentRow | None:
-        query = select(PolicyDocumentRow).where(col(PolicyDocumentRow.file) == file)
-        return self._session.exec(query.order_by(col(PolicyDocumentRow.version).desc()).limit(1)).first()
+    def _latest(self, file: str) -> AppliedFile | None:
+        token = self._names.token("policy_document", file)
+        query = select(PolicyDocumentRow).where(col(PolicyDocumentRow.file) == token)
+        row = self._session.exec(query.order_by(col(PolicyDocumentRow.version).desc()).limit(1)).first()
+        return None if row is None else self._opened(row)
 
     def _add(self, file: str, text: str, *, by: str, now_us: int, withdrawn: bool) -> AppliedFile:
-        row = PolicyDocumentRow(
+        applied = AppliedFile(
             version=self.latest_version() + 1,
             file=file,
             text=text,
@@ -97,36 +104,63 @@ class PolicyRepo:
             applied_by=by,
             withdrawn=withdrawn,
         )
-        self._session.add(row)
+        self._session.add(PolicyDocumentRow(**document_row(applied, self._names)))
         self._session.flush()
-        return _value(row)
+        return applied
+
+    def _opened(self, row: PolicyDocumentRow) -> AppliedFile:
+        place = ("policy_document", row.version, row.file, int(row.withdrawn))
+        try:
+            return msgspec.msgpack.decode(self._names.open(row.sealed, *place), type=AppliedFile)
+        except IntegrityError as error:
+            raise _edited(row.version) from error
 
 
-def apply_files(session: Session, files: Mapping[str, str], *, by: str, now_us: int) -> list[AppliedFile]:
+def apply_files(
+    session: Session, names: NameSeal, files: Mapping[str, str], *, by: str, now_us: int
+) -> list[AppliedFile]:
     """Add a version of each file; compile what ``current`` says before the session commits."""
-    repo = PolicyRepo(session)
+    repo = PolicyRepo(session, names)
     return [repo.apply(file, text, by=by, now_us=now_us) for file, text in files.items()]
 
 
-def _value(row: PolicyDocumentRow) -> AppliedFile:
-    return AppliedFile(
-        version=row.version,
-        file=row.file,
-        text=row.text,
-        sha256=row.sha256,
-        applied_us=row.applied_us,
-        applied_by=row.applied_by,
-        withdrawn=row.withdrawn,
-    )
+def document_row(applied: AppliedFile, names: NameSeal) -> Row:
+    """Return the row that keeps one version of a file."""
+    token = names.token("policy_document", applied.file)
+    place = ("policy_document", applied.version, token, int(applied.withdrawn))
+    return {
+        "version": applied.version,
+        "file": token,
+        "withdrawn": applied.withdrawn,
+        "sealed": names.seal(msgspec.msgpack.encode(applied), *place),
+    }
+
+
+def snapshot_row(sha256: str, snapshot: bytes, names: NameSeal) -> Row:
+    """Return the row that keeps a compiled snapshot under its hash."""
+    return {"sha256": sha256, "sealed": names.seal(snapshot, "policy_version", sha256)}
+
+
+def open_snapshot(sha256: str, sealed: bytes, names: NameSeal) -> bytes:
+    """Return the snapshot of that hash; raises IntegrityError if this is not it."""
+    snapshot = names.open(sealed, "policy_version", sha256)
+    if hashlib.sha256(snapshot).hexdigest() != sha256:
+        raise IntegrityError(f"What is kept as policy {sha256} is another.")
+    return snapshot
 
 
 def _whole(applied: AppliedFile) -> AppliedFile:
+    # The seal vouches for what was sealed; an older release kept text and hash without one.
     if _hashed(applied.text) != applied.sha256:
-        raise IntegrityError(
-            f"Version {applied.version} of {applied.file} is not what was applied.",
-            hint="Apply the file again, and find out who edited the database.",
-        )
+        raise _edited(applied.version)
     return applied
+
+
+def _edited(version: int) -> IntegrityError:
+    return IntegrityError(
+        f"Version {version} of the applied files is not what was applied.",
+        hint="Apply the file again, and find out who edited the database.",
+    )
 
 
 def _hashed(text: str) -> str:

@@ -34,6 +34,7 @@ def connect(url: str, busy_ms: int) -> Engine:
         _url(url),
         connect_args={"options": options, "application_name": "sekimori", "connect_timeout": 10},
         pool_pre_ping=True,
+        hide_parameters=True,  # an error of the database must not quote what was to be stored
     )
 
 

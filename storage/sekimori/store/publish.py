@@ -4,6 +4,9 @@
 it may be refuses AI traffic. It is written last, so whoever reads it finds both files whole. It is
 issued anew every minute as long as the database says what the files say, and not while it says
 something that doesn't compile: a stale policy then runs out instead of living on unseen.
+
+Both files name people and purposes, so they are sealed (``vault.published``); ``current.json`` holds only
+hashes and times. What an older release left readable is overwritten and removed.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -28,6 +32,9 @@ from sekimori.policy.snapshot import Snapshot, dump
 from sekimori.store.engine import session
 from sekimori.store.people import PersonRepo
 from sekimori.store.policies import AppliedFile, PolicyRepo
+from sekimori.vault.files import destroy_secret
+from sekimori.vault.names import NameSeal
+from sekimori.vault.published import PolicySeal
 
 logger = logging.getLogger(__name__)
 
@@ -77,14 +84,25 @@ def read_current(policy_dir: Path) -> Current:
         raise PolicyUnavailableError(f"The file {policy_dir / CURRENT} can't be read.") from fault
 
 
+@dataclass(frozen=True, slots=True)
+class Seals:
+    """What the publisher opens and seals with: accounts, applied files, and the files for the workers."""
+
+    people: NameSeal
+    policies: NameSeal
+    files: PolicySeal
+
+
 class Publisher:
     """Keeps the folder of published files in step with the database; there is one for each folder."""
 
     def __init__(
-        self, engine: Engine, policy_dir: Path, *, compiler: Compile, clock: Callable[[], int]
+        self, engine: Engine, policy_dir: Path, *, seals: Seals, compiler: Compile, clock: Callable[[], int]
     ) -> None:
         self._engine = engine
         self._dir = policy_dir
+        self._seals = seals
+        self._first = True
         self._compile = compiler
         self._clock = clock
 
@@ -108,12 +126,19 @@ class Publisher:
     def publish(self) -> Current:
         """Write what changed, renew what is due, and return what is in force; raise and keep on a fault."""
         published = self._published()
+        if self._first and published and not self._opens(published):
+            published = None  # damaged, from an older release or under another key: made anew
         with session(self._engine, writes=False) as opened:
             sources = self._sources(opened)
         if published and self._is_whole(published) and published.sources == sources:
-            return self._renew(published)
-        self._dir.mkdir(mode=0o750, parents=True, exist_ok=True)
-        return self._replace(published)
+            current = self._renew(published)
+        else:
+            self._dir.mkdir(mode=0o750, parents=True, exist_ok=True)
+            current = self._replace(published)
+        if self._first:
+            self._destroy_readable()
+            self._first = False
+        return current
 
     def _renew(self, published: Current) -> Current:
         now_us = self._clock()
@@ -144,25 +169,25 @@ class Publisher:
             source, _ = self._sources(opened)
             if published and published.policy_source == source and self._has("policy", published.policy):
                 return published.policy, source
-            repo = PolicyRepo(opened)
+            repo = PolicyRepo(opened, self._seals.policies)
             snapshot = self._compile(repo.current(), now_us)
             data = dump(snapshot)
             # Kept before it decides anything: a record's policy can always be looked up.
             repo.keep_snapshot(snapshot.hash, data)
-        self._write(f"policy-{snapshot.hash}.json", data)
+        self._publish("policy", snapshot.hash, data)
         return snapshot.hash, source
 
     def _replace_people(self) -> tuple[str, str]:
         with session(self._engine, writes=False) as opened:
             _, source = self._sources(opened)
-            data = dump_people(PersonRepo(opened).for_gate())
+            data = dump_people(PersonRepo(opened, self._seals.people).for_gate())
         people = hashlib.sha256(data).hexdigest()
-        self._write(f"people-{people}.json", data)
+        self._publish("people", people, data)
         return people, source
 
     def _sources(self, opened: Session) -> tuple[str, str]:
-        version = PolicyRepo(opened).latest_version()
-        return f"{version}/{self._compile.key}", str(PersonRepo(opened).stamp())
+        version = PolicyRepo(opened, self._seals.policies).latest_version()
+        return f"{version}/{self._compile.key}", str(PersonRepo(opened, self._seals.people).stamp())
 
     def _published(self) -> Current | None:
         try:
@@ -174,7 +199,18 @@ class Publisher:
         return self._has("policy", current.policy) and self._has("people", current.people)
 
     def _has(self, kind: str, sha256: str) -> bool:
-        return (self._dir / f"{kind}-{sha256}.json").is_file()
+        return (self._dir / PolicySeal.name(kind, sha256)).is_file()
+
+    def _opens(self, current: Current) -> bool:
+        try:
+            for kind, sha256 in (("policy", current.policy), ("people", current.people)):
+                self._seals.files.read(self._dir, kind, sha256)
+        except (PolicyUnavailableError, FileNotFoundError):
+            return False
+        return True
+
+    def _publish(self, kind: str, sha256: str, data: bytes) -> None:
+        self._write(PolicySeal.name(kind, sha256), self._seals.files.seal(data, kind, sha256))
 
     def _issue(self, current: Current) -> Current:
         self._write(CURRENT, msgspec.json.encode(current))
@@ -194,8 +230,15 @@ class Publisher:
     def _prune(self, *in_force: Current | None) -> None:
         """Delete old files; what is named now, and was a moment ago, stays for workers in between."""
         for kind in ("policy", "people"):
-            named = {f"{kind}-{getattr(current, kind)}.json" for current in in_force if current}
-            found = sorted(self._dir.glob(f"{kind}-*.json"), key=lambda path: path.stat().st_mtime_ns)
+            named = {PolicySeal.name(kind, getattr(current, kind)) for current in in_force if current}
+            found = sorted(self._dir.glob(f"{kind}-*.bin"), key=lambda path: path.stat().st_mtime_ns)
             for path in found[:-_KEPT]:
                 if path.name not in named:
                     path.unlink()
+
+    def _destroy_readable(self) -> None:
+        """Destroy what an older release published: names and password hashes, for everybody to read."""
+        for kind in ("policy", "people"):
+            for name in (f"{kind}-*.json", f".{kind}-*.json.draft"):
+                for path in self._dir.glob(name):
+                    destroy_secret(path)

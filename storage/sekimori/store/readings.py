@@ -9,13 +9,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import asdict
+from typing import NamedTuple
 
+from sekimori.errors import where
 from sekimori.ledger.record import Body, Intent, Outcome
 from sekimori.store.rows import Answer
 from sekimori.wire.model import Head, Headers, RequestReading, ResponseReading
 from sekimori.wire.read import read_request, read_response
 
 logger = logging.getLogger(__name__)
+
+_MOST = 1 << 63
+"""A service may answer any number; what no seal and no database takes would stop the lane for ever."""
 
 _LENGTH = 8
 """Payloads of a WebSocket turn are each prefixed by their length, eight bytes, big-endian."""
@@ -40,26 +45,34 @@ def read_stored_response(
     return read_response(_head(intent), known, outcome.status, headers, stored)
 
 
-def read_answer(intent: Intent, outcome: Outcome) -> Answer:
+class Answered(NamedTuple):
+    """What an answer came to, and the text of it that a model wrote."""
+
+    answer: Answer
+    text: str = ""
+
+
+def read_answer(intent: Intent, outcome: Outcome) -> Answered:
     """Sum an answer up as it is archived; ``outcome`` still carries its stored bytes."""
     if not outcome.body.stored or intent.mode in ("websocket", "turn"):
-        return Answer(parse=intent.parse, error=outcome.error)
+        return Answered(Answer(parse=intent.parse, error=outcome.error))
     try:
         reading = read_stored_response(intent, outcome, outcome.body.stored)
-    except Exception as fault:
+    except Exception as fault:  # noqa: BLE001
         # Readers promise not to raise. Should one do it, the evidence must still get into the store:
         # a spool that stops here would soon close the gate for everybody.
-        logger.exception("the wire reader failed on %s", intent.rid)
-        return Answer(parse="unparsed", error=f"wire reader: {type(fault).__name__}")
+        logger.error("the wire reader failed on %s: %s", intent.rid, where(fault))  # noqa: TRY400
+        return Answered(Answer(parse="unparsed", error=f"wire reader: {type(fault).__name__}"))
     counted = asdict(reading.usage) if reading.usage else {}
-    return Answer(
+    answer = Answer(
         model=reading.model or "",
         parse=reading.parse,
         finish_reason=reading.finish_reason,
-        usage={name: count for name, count in counted.items() if count is not None},
+        usage={name: count for name, count in counted.items() if count is not None and abs(count) < _MOST},
         skipped=reading.skipped,
         error=outcome.error or reading.error,
     )
+    return Answered(answer, reading.output)
 
 
 def payloads(stored: bytes) -> Iterator[bytes]:

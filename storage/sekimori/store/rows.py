@@ -1,8 +1,15 @@
 """Spool entries become sealed rows, and sealed rows become entries again. Pure: no database, no clock.
 
-``Kept`` is what an entry's ``sealed`` column holds: the entry without its body, the hash of the sealed
-body beside it, and what the archivist read in the answer. Each seal is bound to its place (table,
-lane, number, record), so that a row copied or swapped elsewhere no longer opens.
+``Kept`` is what an entry's ``sealed`` column holds: the entry without its body and without its record key,
+the hash of the sealed body beside it, and what the archivist read in the answer. Each seal is bound to its
+place (table, lane, number, record), so that a row copied or swapped elsewhere no longer opens.
+
+Sealed is the MessagePack array ``[2, meta, content, manifest, tagged, answer]``: ``meta`` are the very bytes
+that the envelope's ``c.meta`` commits to, so that nobody has to encode the entry again to check it. What is a
+map instead is version 1, which encoded the entry among the other fields.
+
+The body lies in ``content`` as it is (``request``, ``response``) or, for a request that the deduper took
+apart, as the manifest that rebuilds it (``manifest``).
 """
 
 from __future__ import annotations
@@ -13,9 +20,14 @@ from typing import Any, Protocol
 import msgspec
 
 from sekimori.errors import IntegrityError
-from sekimori.ledger.record import Body, Entry, Intent, Outcome, Part
+from sekimori.ledger.envelope import meta_bytes
+from sekimori.ledger.record import Entry, Intent, Outcome, Part, decode
 from sekimori.store.tables import OPEN
 from sekimori.store.tokens import Tokens
+from sekimori.vault.records import RecordCipher
+
+MANIFEST = "manifest"
+"""The part of a content row that holds no body, but how to rebuild it."""
 
 READING = "reading"
 """The mode of a record that says who read another record's content."""
@@ -49,15 +61,36 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The sealed part of an ``entry`` row; ``content`` is empty for an entry without stored bytes."""
+    """The sealed part of an ``entry`` row; ``content`` is empty for an entry without stored bytes.
+
+    ``manifest`` says that ``content`` has to be rebuilt, ``tagged`` that the answer can be found by its text.
+    """
 
     entry: Entry
     content: str = ""
     answer: Answer | None = None
+    manifest: bool = False
+    tagged: bool = False
+    meta: bytes = b""
 
 
+class Sealed(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The same as it is written, the entry not decoded yet; ``content`` is the hash itself."""
+
+    version: int
+    meta: bytes
+    content: bytes = b""
+    manifest: bool = False
+    tagged: bool = False
+    answer: Answer | None = None
+
+
+_VERSION = 2
+_ARRAY = b"\x90"
+"""The lowest first byte of a MessagePack array; that of a map with fewer than 16 fields is lower."""
 _ENCODER = msgspec.msgpack.Encoder()
-_DECODER: msgspec.msgpack.Decoder[Kept] = msgspec.msgpack.Decoder(Kept)
+_DECODER: msgspec.msgpack.Decoder[Sealed] = msgspec.msgpack.Decoder(Sealed)
+_OLD_DECODER: msgspec.msgpack.Decoder[Kept] = msgspec.msgpack.Decoder(Kept)
 
 
 def place(table: str, lane: str, n: int, rid: str) -> bytes:
@@ -77,14 +110,26 @@ def kind_of(entry: Entry) -> str:
 
 
 def seal_entry(
-    cipher: Cipher, lane: str, n: int, entry: Entry, answer: Answer | None = None
-) -> tuple[Row, Row | None]:
-    """Return the rows of ``entry`` and, where a body was stored, of ``content``."""
-    content = _seal_content(cipher, lane, n, entry)
-    sha256 = content["sealed_sha256"] if content else ""
-    kept = Kept(entry=without_stored(entry), content=sha256, answer=answer)
+    cipher: Cipher,
+    lane: str,
+    n: int,
+    entry: Entry,
+    answer: Answer | None = None,
+    content: Row | None = None,
+    *,
+    tagged: bool = False,
+) -> Row:
+    """Return the row of ``entry``; its envelope, leaf and place are for the caller to add."""
+    kept = Sealed(
+        _VERSION,
+        meta_bytes(entry),
+        bytes.fromhex(content["sealed_sha256"]) if content else b"",
+        content is not None and content["part"] == MANIFEST,
+        tagged,
+        answer,
+    )
     sealed = cipher.seal(_ENCODER.encode(kept), place("entry", lane, n, entry.rid))
-    row = {
+    return {
         "lane": lane,
         "n": n,
         "rid": entry.rid,
@@ -92,12 +137,80 @@ def seal_entry(
         "time_us": entry.time_us,
         "sealed": sealed,
     }
-    return row, content
+
+
+def seal_content(cipher: RecordCipher, lane: str, n: int, entry: Entry, manifest: bytes = b"") -> Row | None:
+    """Return the row of ``content``: the manifest where one is given, the body itself where it has bytes."""
+    if not manifest and not entry.body.stored:
+        return None
+    # What a manifest holds of a body is compressed already.
+    at, plain = place("content", lane, n, entry.rid), manifest or entry.body.stored
+    sealed = cipher.seal(plain, at, compress=not manifest)
+    return {
+        "lane": lane,
+        "n": n,
+        "rid": entry.rid,
+        "time_us": entry.time_us,
+        "part": MANIFEST if manifest else part_of(entry),
+        "sealed_sha256": hashlib.sha256(sealed).hexdigest(),
+        "sealed": sealed,
+    }
+
+
+def encode_kept(kept: Kept) -> bytes:
+    """Return what is sealed in an ``entry`` row."""
+    meta, content = kept.meta or meta_bytes(kept.entry), bytes.fromhex(kept.content)
+    return _ENCODER.encode(Sealed(_VERSION, meta, content, kept.manifest, kept.tagged, kept.answer))
+
+
+def stored_hash(entry_sealed: bytes, content_sealed: bytes = b"") -> bytes:
+    """Return what a ``stored`` statement says of one entry: the hash of what lies in the database."""
+    return stored_of(hashlib.sha256(entry_sealed).digest(), hashlib.sha256(content_sealed).digest())
+
+
+def stored_of(entry_hash: bytes, content_hash: bytes) -> bytes:
+    """Return the same for whoever has hashed both already."""
+    return hashlib.sha256(entry_hash + content_hash).digest()
 
 
 def open_entry(cipher: Cipher, lane: str, n: int, rid: str, sealed: bytes) -> Kept:
     """Read an ``entry`` row back; raise IntegrityError when it is not what was written there."""
-    return decoded(_DECODER, cipher.open(sealed, place("entry", lane, n, rid)))
+    kept = open_sealed(cipher, place("entry", lane, n, rid), sealed)
+    return Kept(
+        entry=read_meta(kept.meta),
+        content=kept.content.hex(),
+        answer=kept.answer,
+        manifest=kept.manifest,
+        tagged=kept.tagged,
+        meta=kept.meta,
+    )
+
+
+def open_sealed(cipher: Cipher, where: bytes, sealed: bytes) -> Sealed:
+    """Return what lies sealed at the place of an entry; raise IntegrityError when that can't be read."""
+    plain = cipher.open(sealed, where)
+    try:
+        if plain[:1] < _ARRAY:
+            old = _OLD_DECODER.decode(plain)
+            content = bytes.fromhex(old.content)
+            return Sealed(_VERSION, meta_bytes(old.entry), content, old.manifest, old.tagged, old.answer)
+        kept = _DECODER.decode(plain)
+    except (msgspec.DecodeError, ValueError) as fault:
+        raise IntegrityError(f"A sealed row holds something unknown: {fault}.") from fault
+    if kept.version != _VERSION:
+        raise IntegrityError(
+            f"A sealed row is of version {kept.version}, not {_VERSION}.",
+            hint="Read it with the release that wrote it.",
+        )
+    return kept
+
+
+def read_meta(meta: bytes) -> Entry:
+    """Read the bytes that an envelope commits to; raise IntegrityError when they are no entry."""
+    try:
+        return decode(meta)
+    except msgspec.DecodeError as fault:
+        raise IntegrityError(f"A sealed row holds something unknown: {fault}.") from fault
 
 
 def open_content(cipher: Cipher, lane: str, n: int, rid: str, sealed: bytes) -> bytes:
@@ -114,26 +227,9 @@ def decoded[T](decoder: msgspec.msgpack.Decoder[T], plain: bytes) -> T:
 
 
 def without_stored(entry: Entry) -> Entry:
-    """Return the entry without its stored bytes, which lie in ``content``."""
-    if not entry.body.stored:
-        return entry
-    return msgspec.structs.replace(entry, body=msgspec.structs.replace(entry.body, stored=b""))
-
-
-def _seal_content(cipher: Cipher, lane: str, n: int, entry: Entry) -> Row | None:
-    body: Body = entry.body
-    if not body.stored:
-        return None
-    sealed = cipher.seal(body.stored, place("content", lane, n, entry.rid))
-    return {
-        "lane": lane,
-        "n": n,
-        "rid": entry.rid,
-        "time_us": entry.time_us,
-        "part": part_of(entry),
-        "sealed_sha256": hashlib.sha256(sealed).hexdigest(),
-        "sealed": sealed,
-    }
+    """Return the entry without its stored bytes, which lie in ``content``, and without its record key."""
+    body = msgspec.structs.replace(entry.body, stored=b"") if entry.body.stored else entry.body
+    return msgspec.structs.replace(entry, body=body, key=b"")
 
 
 def index_intent(lane: str, n: int, intent: Intent) -> Row:

@@ -5,9 +5,15 @@ so that a cut tail or a removed lane shows), ``reading`` (which content was read
 (the compiled snapshots that decisions name). Derived: ``record``, the index that ``log list`` walks, and
 ``search``, its keyed tokens. The rest: accounts, policy documents, invitations, and two for housekeeping.
 
+The ledger: each ``entry`` has the envelope and leaf that its writer signed, and the place (``tree``,
+``idx``) that the archivist gave it; ``statement`` holds the leaves that the archivist signs itself, ``event``
+what commands ask it to state, ``tree`` the next place of each tree. Keys, all wrapped: ``key_epoch``,
+``data_key``, ``record_key``. Text that is stored once: ``chunk``, ``anchor``, ``link``. ``output_tag`` finds
+an answer by its text, ``hold`` keeps what may not be erased.
+
 Times are integer microseconds, UTC: what a database renders as a date it may also round. Lists of
-codes are text separated by blanks, lists of free names are JSON text; neither is hashed.
-No column of the evidence holds prompt text, a name, or a hash of either: those lie inside ``sealed``.
+codes are text separated by blanks.
+No column holds prompt text, a name, or a hash of either without a key: those lie inside ``sealed``.
 
 The keys named here are the true ones. On PostgreSQL the tables of ``PARTITIONED`` lie in a part for each
 month, and a primary key there must hold the time as well: ``(lane, n, time_us)``, ``(rid, time_us)``. It
@@ -33,18 +39,30 @@ from sqlmodel import Field, SQLModel
 
 OPEN = "open"
 _OPEN_ONLY = text("state = 'open'")
+_UNPLACED = text("idx IS NULL")
+_WAITING = text("idx IS NULL AND length(leaf) > 0")
+"""Entries from before the ledger have no leaf, and wait for no place."""
+_UNSTATED = text("NOT placed")
 
 
 class EntryRow(SQLModel, table=True):
     """One spool entry as its worker numbered it; the sealed part holds all of it but the body."""
 
     __tablename__ = "entry"
+    __table_args__ = (
+        Index("entry_unplaced", "time_us", sqlite_where=_WAITING, postgresql_where=_WAITING),
+        Index("entry_by_place", "tree", "idx"),
+    )
     lane: str = Field(sa_column=Column(Text, primary_key=True))
     n: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
     rid: str = Field(sa_column=Column(Text, nullable=False))
     kind: str = Field(sa_column=Column(Text, nullable=False))
     time_us: int = Field(sa_column=Column(BigInteger, nullable=False))
     sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    envelope: bytes = Field(default=b"", sa_column=Column(LargeBinary, nullable=False))
+    leaf: bytes = Field(default=b"", sa_column=Column(LargeBinary, nullable=False))
+    tree: str = Field(default="", sa_column=Column(Text, nullable=False))
+    idx: int | None = Field(default=None, sa_column=Column(BigInteger))
 
 
 class ContentRow(SQLModel, table=True):
@@ -138,30 +156,25 @@ class ReadingRow(SQLModel, table=True):
 
 
 class PersonRow(SQLModel, table=True):
-    """A local account; ``name`` is canonical, passwords are argon2 strings."""
+    """A local account, found by the keyed token of its name; all that it says of a person is sealed."""
 
     __tablename__ = "person"
-    name: str = Field(sa_column=Column(Text, primary_key=True))
-    groups: str = Field(sa_column=Column(Text, nullable=False))
-    roles: str = Field(sa_column=Column(Text, nullable=False))
-    disabled: bool = Field(default=False, sa_column=Column(Boolean, nullable=False))
-    password: str | None = Field(default=None, sa_column=Column(Text))
-    proxy_password: str | None = Field(default=None, sa_column=Column(Text))
-    created_us: int = Field(sa_column=Column(BigInteger, nullable=False))
+    token: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     updated_us: int = Field(sa_column=Column(BigInteger, nullable=False, index=True))
 
 
 class PolicyDocumentRow(SQLModel, table=True):
-    """One applied file, or its withdrawal; a newer version of the same file replaces the older."""
+    """One applied file, or its withdrawal; a newer version of the same file replaces the older.
+
+    ``file`` is the keyed token of the file's name: that, too, may name somebody.
+    """
 
     __tablename__ = "policy_document"
     version: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
-    file: str = Field(sa_column=Column(Text, nullable=False, index=True))
-    text: str = Field(sa_column=Column(Text, nullable=False))
-    sha256: str = Field(sa_column=Column(Text, nullable=False))
-    applied_us: int = Field(sa_column=Column(BigInteger, nullable=False))
-    applied_by: str = Field(sa_column=Column(Text, nullable=False))
-    withdrawn: bool = Field(default=False, sa_column=Column(Boolean, nullable=False))
+    file: bytes = Field(sa_column=Column(LargeBinary, nullable=False, index=True))
+    withdrawn: bool = Field(sa_column=Column(Boolean, nullable=False))
+    sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
 class PolicyVersionRow(SQLModel, table=True):
@@ -169,15 +182,15 @@ class PolicyVersionRow(SQLModel, table=True):
 
     __tablename__ = "policy_version"
     sha256: str = Field(sa_column=Column(Text, primary_key=True))
-    snapshot: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
 class InviteRow(SQLModel, table=True):
-    """A set-up link that is good once; only the hash of its secret is kept."""
+    """A set-up link that is good once; of its secret the hash is kept, and whom it invites is sealed."""
 
     __tablename__ = "invite"
     token_sha256: str = Field(sa_column=Column(Text, primary_key=True))
-    name: str = Field(sa_column=Column(Text, nullable=False))
+    sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     created_us: int = Field(sa_column=Column(BigInteger, nullable=False))
     expires_us: int = Field(sa_column=Column(BigInteger, nullable=False))
     used_us: int | None = Field(default=None, sa_column=Column(BigInteger))
@@ -199,6 +212,127 @@ class UpkeepRow(SQLModel, table=True):
     position: str = Field(sa_column=Column(Text, nullable=False))
 
 
+class StatementRow(SQLModel, table=True):
+    """A leaf of the archivist's own: what was stored, erased, held or retired; names nobody."""
+
+    __tablename__ = "statement"
+    __table_args__ = (
+        Index("statement_unplaced", "time_us", sqlite_where=_UNPLACED, postgresql_where=_UNPLACED),
+        Index("statement_by_place", "tree", "idx"),
+    )
+    id: str = Field(sa_column=Column(Text, primary_key=True))
+    tree: str = Field(default="", sa_column=Column(Text, nullable=False))
+    idx: int | None = Field(default=None, sa_column=Column(BigInteger))
+    kind: str = Field(sa_column=Column(Text, nullable=False))
+    time_us: int = Field(sa_column=Column(BigInteger, nullable=False))
+    envelope: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    leaf: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class EventRow(SQLModel, table=True):
+    """What a command did or ordered, sealed, until the archivist has stated it in a leaf."""
+
+    __tablename__ = "event"
+    __table_args__ = (Index("event_unplaced", "time_us", sqlite_where=_UNSTATED, postgresql_where=_UNSTATED),)
+    id: str = Field(sa_column=Column(Text, primary_key=True))
+    kind: str = Field(sa_column=Column(Text, nullable=False))
+    time_us: int = Field(sa_column=Column(BigInteger, nullable=False))
+    sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    placed: bool = Field(default=False, sa_column=Column(Boolean, nullable=False))
+
+
+class TreeRow(SQLModel, table=True):
+    """The next free place of one tree; whoever gives places away holds this row."""
+
+    __tablename__ = "tree"
+    name: str = Field(sa_column=Column(Text, primary_key=True))
+    node: str = Field(sa_column=Column(Text, nullable=False))
+    kind: str = Field(sa_column=Column(Text, nullable=False))
+    next_idx: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
+    opened_us: int = Field(sa_column=Column(BigInteger, nullable=False))
+    closed_us: int | None = Field(default=None, sa_column=Column(BigInteger))
+
+
+class ChunkRow(SQLModel, table=True):
+    """A large piece of text, stored once under one data key; ``rid`` is the record whose key seals it."""
+
+    __tablename__ = "chunk"
+    __table_args__ = (Index("chunk_by_record", "rid"),)
+    address: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    rid: str = Field(sa_column=Column(Text, nullable=False))
+    sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class AnchorRow(SQLModel, table=True):
+    """Where the next body of a conversation finds the record before it."""
+
+    __tablename__ = "anchor"
+    __table_args__ = (Index("anchor_by_record", "rid"),)
+    anchor: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    rid: str = Field(sa_column=Column(Text, nullable=False))
+
+
+class LinkRow(SQLModel, table=True):
+    """The text of ``rid`` refers to text that the record ``refers`` keeps."""
+
+    __tablename__ = "link"
+    __table_args__ = (Index("link_by_referred", "refers"),)
+    rid: str = Field(sa_column=Column(Text, primary_key=True))
+    refers: str = Field(sa_column=Column(Text, primary_key=True))
+
+
+class KeyEpochRow(SQLModel, table=True):
+    """One epoch's secret, wrapped by the provider of that name."""
+
+    __tablename__ = "key_epoch"
+    epoch: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    provider: str = Field(sa_column=Column(Text, nullable=False))
+    wrapped: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class DataKeyRow(SQLModel, table=True):
+    """One data key; whose, of which class and month, lies inside the seal."""
+
+    __tablename__ = "data_key"
+    __table_args__ = (Index("data_key_by_tag", "tag", unique=True), Index("data_key_by_epoch", "epoch"))
+    id: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    epoch: int = Field(sa_column=Column(Integer, nullable=False))
+    tag: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class RecordKeyRow(SQLModel, table=True):
+    """One record's key, wrapped under its data key; without this row its content is gone."""
+
+    __tablename__ = "record_key"
+    __table_args__ = (Index("record_key_by_data_key", "data_key", "rid", "part"),)
+    rid: str = Field(sa_column=Column(Text, primary_key=True))
+    part: str = Field(sa_column=Column(Text, primary_key=True))
+    data_key: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class OutputTagRow(SQLModel, table=True):
+    """What finds an answer by its text, for whoever holds its data key."""
+
+    __tablename__ = "output_tag"
+    __table_args__ = (Index("output_tag_by_tag", "tag"),)
+    rid: str = Field(sa_column=Column(Text, primary_key=True))
+    tag: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class HoldRow(SQLModel, table=True):
+    """A legal hold; what it keeps, and why, lies inside the seal."""
+
+    __tablename__ = "hold"
+    id: str = Field(sa_column=Column(Text, primary_key=True))
+    kind: str = Field(sa_column=Column(Text, nullable=False))
+    sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    placed_us: int = Field(sa_column=Column(BigInteger, nullable=False))
+    lifted_us: int | None = Field(default=None, sa_column=Column(BigInteger))
+
+
 METADATA = SQLModel.metadata
 ENTRY = METADATA.tables["entry"]
 CONTENT = METADATA.tables["content"]
@@ -213,6 +347,17 @@ POLICY_VERSION = METADATA.tables["policy_version"]
 INVITE = METADATA.tables["invite"]
 TURN = METADATA.tables["turn"]
 UPKEEP = METADATA.tables["upkeep"]
+STATEMENT = METADATA.tables["statement"]
+EVENT = METADATA.tables["event"]
+TREE = METADATA.tables["tree"]
+CHUNK = METADATA.tables["chunk"]
+ANCHOR = METADATA.tables["anchor"]
+LINK = METADATA.tables["link"]
+KEY_EPOCH = METADATA.tables["key_epoch"]
+DATA_KEY = METADATA.tables["data_key"]
+RECORD_KEY = METADATA.tables["record_key"]
+OUTPUT_TAG = METADATA.tables["output_tag"]
+HOLD = METADATA.tables["hold"]
 
 PARTITIONED = ("entry", "content", "record", "search")
 """The tables that PostgreSQL keeps in a part for each month."""

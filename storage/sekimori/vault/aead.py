@@ -22,11 +22,15 @@ def seal(key: AESGCM, secret: bytes, place: bytes, random: Random) -> bytes:
     return b"\x01" + nonce + key.encrypt(nonce, secret, place)
 
 
-def unseal(key: AESGCM, sealed: bytes, place: bytes, what: str) -> bytes:
-    """Return the secret; raises IntegrityError, naming ``what``, if it was altered, moved or is not ours."""
+def unseal(key: AESGCM, sealed: bytes, place: bytes, what: str, name: str = "") -> bytes:
+    """Return the secret; raises IntegrityError, saying ``what``, if it was altered, moved or is not ours."""
     if len(sealed) < OVERHEAD or sealed[0] != VERSION:
-        raise IntegrityError(f"{what} is not sealed in a way this version knows.")
+        raise IntegrityError(f"{_named(what, name)} is not sealed in a way this version knows.")
     try:
         return key.decrypt(sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :], place)
     except InvalidTag as error:
-        raise IntegrityError(f"{what} doesn't open: it was altered or moved.") from error
+        raise IntegrityError(f"{_named(what, name)} doesn't open: it was altered or moved.") from error
+
+
+def _named(what: str, name: str) -> str:
+    return f"{what} {name}" if name else what

@@ -2,8 +2,8 @@
 
 A blob is ``version(1) flags(1) key-id(8) nonce(12) ciphertext tag(16)``, AES-256-GCM with a random
 nonce. Version, flags, key id and the caller's ``aad`` (which record, which part) are authenticated, so
-that a blob can't be moved elsewhere. This is version 1, one data key for everything: what stands in an
-older database. ``records`` writes version 2, and ``migration`` turns the one into the other.
+that a blob can't be moved elsewhere. This is version 1, one key for everything: what belongs to no record
+(counters, lists, events), and the content of an older database. ``records`` writes version 2.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sekimori.errors import IntegrityError
 from sekimori.vault.packing import pack, unpack
 
-_VERSION = 1
+OLD_VERSION = 1
+"""The first byte of content that a release sealed before records had keys of their own."""
+
 _KEY_ID_BYTES, _NONCE_BYTES, _TAG_BYTES = 8, 12, 16
 _HEAD_BYTES = 2 + _KEY_ID_BYTES
 _BODY_AT = _HEAD_BYTES + _NONCE_BYTES
@@ -63,13 +65,13 @@ class ContentCipher:
         """Return the blob to store at that place."""
         flags, packed = pack(plaintext)
         key_id, key = self._keys.current()
-        head = bytes([_VERSION, flags]) + key_id
+        head = bytes([OLD_VERSION, flags]) + key_id
         nonce = self._random(_NONCE_BYTES)
         return head + nonce + AESGCM(key).encrypt(nonce, packed, _CONTEXT + head + aad)
 
     def open(self, sealed: bytes, aad: bytes) -> bytes:
         """Return the plaintext; raises IntegrityError if the blob was altered, moved or lost its key."""
-        if len(sealed) < _HEAD_BYTES + _NONCE_BYTES + _TAG_BYTES or sealed[0] != _VERSION:
+        if len(sealed) < _HEAD_BYTES + _NONCE_BYTES + _TAG_BYTES or sealed[0] != OLD_VERSION:
             raise IntegrityError("Stored content is not a sealed blob of a known version.")
         head, nonce = sealed[:_HEAD_BYTES], sealed[_HEAD_BYTES:_BODY_AT]
         key = self._keys.find(head[2:])
@@ -80,3 +82,8 @@ class ContentCipher:
         except InvalidTag as error:
             raise IntegrityError("Stored content doesn't open: it was altered or moved.") from error
         return unpack(head[1], packed)
+
+
+def is_old(sealed: bytes) -> bool:
+    """Tell whether a record's blob stands under the one key that an older release had."""
+    return sealed[:1] == bytes([OLD_VERSION])

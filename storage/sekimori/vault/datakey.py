@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from sekimori.errors import IntegrityError
 from sekimori.vault.aead import Random, seal, unseal
-from sekimori.vault.derive import derive
+from sekimori.vault.derive import derive, expand, extract
 from sekimori.vault.slots import DataKeyRow, EpochRow, RecordKeyRow, Slot
 
 KEY_BYTES = 32
@@ -43,26 +43,35 @@ _FIELDS = msgspec.msgpack.Decoder(_Fields)
 class DataKey:
     """Wraps the record keys of one slot, and derives what addresses and tags inside it are keyed with."""
 
-    __slots__ = ("_record_keys", "address_key", "generation", "id", "key", "slot", "tag_key")
+    __slots__ = ("_place", "_record_keys", "address_key", "generation", "id", "key", "slot", "tag_key")
 
     def __init__(self, id_: bytes, slot: Slot, key: bytes, generation: int = 0) -> None:
         self.id = id_
         self.slot = slot
         self.key = key
         self.generation = generation
-        self.address_key = derive(key, b"addr")
-        self.tag_key = derive(key, b"tag")
-        self._record_keys = AESGCM(derive(key, b"record-keys"))
+        self._place = b"sekimori/v1/record-key\0" + id_
+        extracted = extract(key)
+        self.address_key = expand(extracted, b"addr")
+        self.tag_key = expand(extracted, b"tag")
+        self._record_keys = AESGCM(expand(extracted, b"record-keys"))
 
     def wrap(self, rid: str, part: str, record_key: bytes, random: Random) -> RecordKeyRow:
         """Return the row that keeps a record key."""
-        sealed = seal(self._record_keys, record_key, _record_place(self.id, rid, part), random)
+        sealed = seal(self._record_keys, record_key, self._place_of(rid, part), random)
         return RecordKeyRow(rid, part, self.id, sealed)
 
     def unwrap(self, row: RecordKeyRow) -> bytes:
         """Return the record key of a row."""
-        place = _record_place(self.id, row.rid, row.part)
-        return unseal(self._record_keys, row.sealed, place, f"The key of record {row.rid}")
+        return self.unwrapped(row.rid, row.part, row.sealed)
+
+    def unwrapped(self, rid: str, part: str, sealed: bytes) -> bytes:
+        """Return the record key in a seal, for whoever has thousands and makes no rows of them."""
+        return unseal(self._record_keys, sealed, self._place_of(rid, part), "The key of record", rid)
+
+    def _place_of(self, rid: str, part: str) -> bytes:
+        # Zero bytes between: no two places may read the same.
+        return self._place + f"{rid}\0{part}".encode()
 
 
 class Epoch(NamedTuple):
@@ -115,8 +124,3 @@ def _padded(length: int) -> int:
 
 def _place(id_: bytes, epoch: int, tag: bytes) -> bytes:
     return b"sekimori/v1/data-key\0" + id_ + epoch.to_bytes(4, "big") + tag
-
-
-def _record_place(data_key: bytes, rid: str, part: str) -> bytes:
-    # Zero bytes between: no two places may read the same.
-    return b"sekimori/v1/record-key\0" + data_key + f"{rid}\0{part}".encode()

@@ -1,7 +1,8 @@
 """Secret files: written once and durably, read only while nobody else can.
 
 A file appears under its name complete or not at all, with mode 0600 in a folder of mode 0700, and
-is refused on reading if its owner or mode would let somebody else in.
+is refused on reading if its owner or mode would let somebody else in. What root writes into a folder of
+another user becomes that user's, who would else find keys there that it can't read.
 """
 
 from __future__ import annotations
@@ -24,8 +25,11 @@ def make_folder(path: Path) -> None:
     try:
         with contextlib.suppress(FileExistsError):
             path.mkdir(mode=FOLDER_MODE, parents=True)
+            _give_folder(path)
         check_folder(path)
-        fsync_folder(path.parent)
+        # Whoever was handed the folder may not be let into the one above it; who handed it out synced that.
+        with contextlib.suppress(PermissionError):
+            fsync_folder(path.parent)
     except OSError as error:
         raise KeyAccessError(f"The key folder {path} can't be made: {error.strerror}.") from error
 
@@ -89,6 +93,13 @@ def check_folder(path: Path) -> None:
     _check_alone(status, path, "folder", FOLDER_MODE)
 
 
+def give(handle: int, folder: Path) -> None:
+    """Let root's new file belong to whom its folder belongs."""
+    owner = folder.stat()
+    if os.geteuid() == 0 and owner.st_uid != 0:
+        os.fchown(handle, owner.st_uid, owner.st_gid)
+
+
 def fsync_folder(path: Path) -> None:
     """Make names that were added to or removed from a folder durable."""
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
@@ -98,11 +109,21 @@ def fsync_folder(path: Path) -> None:
         os.close(folder)
 
 
+def _give_folder(path: Path) -> None:
+    # By its descriptor: whoever owns the folder above could put a link in the place of the name.
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        give(handle, path.parent)
+    finally:
+        os.close(handle)
+
+
 def _write_new(path: Path, data: bytes) -> None:
     path.unlink(missing_ok=True)  # a draft of a process of the same number that died
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, FILE_MODE)
     with os.fdopen(handle, "wb") as file:
         os.fchmod(file.fileno(), FILE_MODE)
+        give(file.fileno(), path.parent)
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

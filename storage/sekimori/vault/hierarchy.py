@@ -31,18 +31,45 @@ CACHED_KEYS = 4096
 """Opened data keys a process holds; about a kilobyte each."""
 
 
+class KeyCache:
+    """The opened keys of one process; hierarchies on several connections and threads may share it."""
+
+    def __init__(self, size: int = CACHED_KEYS) -> None:
+        self.epochs: Lru[EpochRow, Epoch] = Lru(2)
+        self.opened: Lru[DataKeyRow, DataKey] = Lru(size)
+        self.tags: Lru[tuple[int, Slot], bytes] = Lru(size)
+        self._newest = 0
+
+    def see(self, epoch: int) -> None:
+        """Forget every opened key when the rows tell of a newer epoch: elsewhere something was erased."""
+        if epoch > self._newest:
+            if self._newest:
+                self.clear()
+            self._newest = epoch
+
+    def clear(self) -> None:
+        """Forget every opened key."""
+        self.epochs.clear()
+        self.opened.clear()
+        self.tags.clear()
+
+
 class KeyHierarchy:
-    """Wraps and unwraps record keys for one process; not for several threads at once."""
+    """Wraps and unwraps record keys on one connection; not for several threads at once."""
 
     def __init__(
-        self, rows: KeyRows, kek: KekProvider, *, random: Random = os.urandom, cached: int = CACHED_KEYS
+        self,
+        rows: KeyRows,
+        kek: KekProvider,
+        *,
+        random: Random = os.urandom,
+        cached: int = CACHED_KEYS,
+        cache: KeyCache | None = None,
     ) -> None:
         self.rows = rows
         self.kek = kek
         self.random = random
-        self._epochs: Lru[EpochRow, Epoch] = Lru(2)
-        self._opened: Lru[DataKeyRow, DataKey] = Lru(cached)
-        self._tags: Lru[tuple[int, Slot], bytes] = Lru(cached)
+        self._cache = cache or KeyCache(cached)
 
     # --- epochs ----------------------------------------------------------------------------------
 
@@ -73,11 +100,12 @@ class KeyHierarchy:
         rows = self.rows.epochs()
         if not rows:
             raise KeyAccessError("The database holds no key epoch.", hint="Has it been set up?")
+        self._cache.see(rows[-1].epoch)
         return rows[-1]
 
     def epoch(self, row: EpochRow) -> Epoch:
         """Return an epoch ready for use; raises KeyAccessError where its key is gone or elsewhere."""
-        known = self._epochs.get(row)
+        known = self._cache.epochs.get(row)
         if known is not None:
             return known
         if row.provider != self.kek.name:
@@ -92,14 +120,12 @@ class KeyHierarchy:
                 " docs/formats/keys.md.",
             )
         opened = epoch_of(row, self.kek.unwrap(row.epoch, row.wrapped))
-        self._epochs.put(row, opened)
+        self._cache.epochs.put(row, opened)
         return opened
 
     def forget(self) -> None:
         """Drop every opened key; called when keys were destroyed."""
-        self._epochs.clear()
-        self._opened.clear()
-        self._tags.clear()
+        self._cache.clear()
 
     # --- data keys -------------------------------------------------------------------------------
 
@@ -116,7 +142,7 @@ class KeyHierarchy:
         if rows:
             self.rows.put_data_keys(rows)
         for row, key in zip(rows, fresh, strict=True):
-            self._opened.put(row, key)
+            self._cache.opened.put(row, key)
             keys[key.slot] = key
         return keys
 
@@ -132,11 +158,14 @@ class KeyHierarchy:
 
     def open(self, row: DataKeyRow) -> DataKey:
         """Return the data key of a row; raises IntegrityError if it doesn't open."""
-        known = self._opened.get(row)  # the whole row is the name: one that was altered is opened anew
+        known = self._cache.opened.get(row)  # the whole row is the name: one that was altered is opened anew
         if known is not None:
             return known
-        key = self._epoch_of(row, self.rows.epochs()).open(row)
-        self._opened.put(row, key)
+        epochs = self.rows.epochs()
+        if epochs:
+            self._cache.see(epochs[-1].epoch)
+        key = self._epoch_of(row, epochs).open(row)
+        self._cache.opened.put(row, key)
         return key
 
     def each_data_key(self) -> Iterator[Sequence[tuple[DataKeyRow, DataKey]]]:
@@ -174,8 +203,8 @@ class KeyHierarchy:
         raise IntegrityError(f"Data key {row.id.hex()} names key epoch {row.epoch}, which is gone.")
 
     def _tag(self, epoch: Epoch, slot: Slot) -> bytes:
-        known = self._tags.get((epoch.number, slot))
+        known = self._cache.tags.get((epoch.number, slot))
         if known is None:
             known = epoch.tag(slot)
-            self._tags.put((epoch.number, slot), known)
+            self._cache.tags.put((epoch.number, slot), known)
         return known

@@ -25,7 +25,7 @@ import msgspec
 
 from sekimori.errors import IntegrityError, KeyAccessError
 from sekimori.vault.datakey import Epoch
-from sekimori.vault.files import FILE_MODE, check_folder, fsync_folder, make_folder
+from sekimori.vault.files import FILE_MODE, check_folder, fsync_folder, give, make_folder
 from sekimori.vault.slots import DataKeyRow, EpochRow, RecordKeyRow
 
 MAGIC = b"SEKILIV1"
@@ -52,6 +52,7 @@ class LivingKeys:
         try:
             draft.unlink(missing_ok=True)
             with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE), "wb") as file:
+                give(file.fileno(), self.path.parent)
                 file.write(MAGIC)
                 for row in rows:
                     item = _packed(row)

@@ -15,7 +15,6 @@ and its spacing; not one changed letter.
 from __future__ import annotations
 
 import hashlib
-import hmac
 import os
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator
@@ -26,6 +25,7 @@ import msgspec
 
 from sekimori.vault.aead import Random
 from sekimori.vault.datakey import DataKey
+from sekimori.vault.derive import mac
 from sekimori.vault.records import RecordCipher
 
 TAG_BYTES = 16
@@ -61,23 +61,32 @@ def output_digest(text: str) -> bytes | None:
 
 def tag_of(key: DataKey, digest: bytes) -> bytes:
     """Return the tag of a digest under a data key."""
-    return hmac.digest(key.tag_key, digest, "sha256")[:TAG_BYTES]
+    return mac(key.tag_key, digest)[:TAG_BYTES]
 
 
 def output_row(
     key: DataKey, record_key: bytes, rid: str, text: str, *, random: Random = os.urandom
 ) -> OutputTagRow | None:
     """Return the row to store with a record; None for an answer without text."""
+    return sealed_output(key, RecordCipher(record_key, random=random), rid, text)
+
+
+def sealed_output(key: DataKey, cipher: RecordCipher, rid: str, text: str) -> OutputTagRow | None:
+    """Return the same row for whoever has the record's cipher at hand."""
     digest = output_digest(text)
-    if digest is None:
-        return None
-    sealed = RecordCipher(record_key, random=random).seal(digest, _place(rid))
-    return OutputTagRow(rid, tag_of(key, digest), sealed)
+    return (
+        None if digest is None else OutputTagRow(rid, tag_of(key, digest), cipher.seal(digest, _place(rid)))
+    )
 
 
 def retagged(row: OutputTagRow, record_key: bytes, key: DataKey) -> OutputTagRow:
     """Return the row under the data key that took another's place."""
-    digest = RecordCipher(record_key).open(row.sealed, _place(row.rid))
+    return tagged(row, RecordCipher(record_key), key)
+
+
+def tagged(row: OutputTagRow, cipher: RecordCipher, key: DataKey) -> OutputTagRow:
+    """Return the row as it must be, for whoever has the record's cipher already."""
+    digest = cipher.open(row.sealed, _place(row.rid))
     return OutputTagRow(row.rid, tag_of(key, digest), row.sealed)
 
 

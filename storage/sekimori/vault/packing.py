@@ -13,7 +13,8 @@ PLAIN, ZSTD = 0, 1
 MAX_CONTENT_BYTES = 1 << 30
 
 _LEVEL = 3
-_WORTH_COMPRESSING = 256
+_WORTH_COMPRESSING = 1024
+"""Less than this shrinks by two or three hundred bytes, and costs 5 µs to write and 2 µs whenever it is read."""
 
 
 _LOCAL = threading.local()  # making one costs more than a small text does, and none may be shared by threads

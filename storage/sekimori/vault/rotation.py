@@ -95,6 +95,11 @@ class Rotation:
         self._living = living
         self._rekeyed = rekeyed
 
+    @property
+    def keys(self) -> KeyHierarchy:
+        """The keys that are turned."""
+        return self._keys
+
     def plan(
         self,
         erasure: Erasure,
@@ -218,7 +223,10 @@ class Rotation:
         return fresh
 
     def _finish(self, row: EpochRow, epoch: Epoch, providers: Collection[KekProvider]) -> None:
-        self._living.write(epoch, self._living_rows(row))
+        # Asking for the epoch holds off whoever else rotates. Who did so meanwhile writes the living: what is
+        # written here would name an epoch whose key is destroyed.
+        if self._keys.current().epoch == row.epoch:
+            self._living.write(epoch, self._living_rows(row))
         for kek in providers:
             for number in kek.epochs():
                 if number < row.epoch:

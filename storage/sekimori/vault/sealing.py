@@ -135,12 +135,13 @@ def _first_chain(shared: bytes, ephemeral: bytes, archivist: bytes) -> bytes:
     return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=ephemeral + archivist, info=_INFO).derive(shared)
 
 
+# Not hmac.digest: it lets go of the interpreter's lock, for which a writer beside a busy event loop then waits.
 def _frame_key(chain: bytes) -> bytes:
-    return hmac.digest(chain, b"frame", "sha256")
+    return hmac.new(chain, b"frame", "sha256").digest()
 
 
 def _next_chain(chain: bytes) -> bytes:
-    return hmac.digest(chain, b"next", "sha256")
+    return hmac.new(chain, b"next", "sha256").digest()
 
 
 def _nonce(number: int) -> bytes:

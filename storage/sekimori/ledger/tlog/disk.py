@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
-from sekimori.errors import StateError
+from sekimori.errors import IntegrityError, StateError
 from sekimori.ledger.files import FILE_MODE, FOLDER_MODE, fsync_folder
+from sekimori.ledger.tlog.tiles import MAX_ENTRY_BYTES, WIDTH
+
+_MOST = WIDTH * (MAX_ENTRY_BYTES + 2)
+"""A bundle of the longest envelopes; nothing in a log's folder is larger."""
 
 
 class LocalTree:
@@ -51,8 +57,21 @@ class LocalTree:
         fsync_folder(path)
 
     def read(self, path: Path) -> bytes:
-        """Return a file's content."""
-        return path.read_bytes()
+        """Return a file's content; raises IntegrityError for what a log never wrote there.
+
+        Whoever can write to the folder must not send its readers to a device that never ends.
+        """
+        try:
+            handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.ENXIO):
+                raise IntegrityError(f"{path} is not a plain file.") from error
+            raise
+        with os.fdopen(handle, "rb") as file:
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode) or found.st_size > _MOST:
+                raise IntegrityError(f"{path} is not a plain file, or larger than a log's files are.")
+            return file.read()
 
     def remove(self, path: Path) -> None:
         """Remove a folder of files, if it is there."""

@@ -1,0 +1,160 @@
+"""The export: whole logs, and of as many records as were asked for the envelope and the proof.
+
+Trees are read after the super-log, so that whatever it says of one, that one has. Everything is read from what
+is published; envelopes of entries come from the database and must be those that the leaves speak of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from sekimori.errors import IntegrityError, StateError, UsageError
+from sekimori.ledger.tlog.keys import ssh_line
+from sekimori.ledger.tlog.trust import Trust
+from sekimori.store.exporting.folder import ExportFolder
+from sekimori.store.exporting.logs import Leaf, Log, heard, open_log, trust_in
+from sekimori.store.exporting.readme import readme
+from sekimori.store.exporting.rows import is_record, leaves_of, record_leaves
+from sekimori.store.verifying.memories import Outside, is_super
+
+POLICY, WRITERS, README = "policy", "proxy.pub", "README"
+
+
+@dataclass(frozen=True, slots=True)
+class Stamps:
+    """The time-stamps of one authority over the super-log, and the CA under which they are checked."""
+
+    name: str
+    folder: Path
+    ca_file: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Auditing:
+    """What an auditor is to trust: the writers' keys, the witnesses by name and how many are needed."""
+
+    writers: Sequence[bytes]
+    witnesses: dict[str, bytes]
+    needed: int = 0
+    stamps: Sequence[Stamps] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What was written: the trees with their sizes, and how many proofs."""
+
+    trees: dict[str, int]
+    proofs: int
+    elsewhere: tuple[str, ...]
+    stamps: int
+    witnessed: bool
+
+
+class Exporter:
+    """Fills one folder."""
+
+    def __init__(
+        self, connection: Connection, outside: Outside, auditing: Auditing, folder: ExportFolder
+    ) -> None:
+        self._connection = connection
+        self._auditing = auditing
+        self._folder = folder
+        # The super-logs first: what they say of a tree, that tree has.
+        names = sorted(outside.logs, key=lambda name: (not is_super(name), len(name), name))
+        logs = [log for name in names if (log := open_log(outside, name)) is not None]
+        self._supers = [log for log in logs if is_super(log.name)]
+        self._trees = {log.name: log for log in logs if not is_super(log.name)}
+        if not self._supers:
+            raise StateError("No checkpoint was published yet.", hint="Start the archivist: sekimori up.")
+        newest = self._supers[-1]
+        self._over = trust_in([newest], auditing.witnesses, auditing.needed)
+        self._policy = trust_in([*self._trees.values(), *self._supers], auditing.witnesses, auditing.needed)
+
+    def run(self, *, records: Sequence[str], everything: bool, elsewhere: tuple[str, ...] = ()) -> Exported:
+        """Write all of it."""
+        for log in self._trees.values():
+            self._log(log, f"lanes/{log.name}", envelopes=False)
+        for log in self._supers:
+            self._log(log, log.name, envelopes=True)
+        self._folder.put(POLICY, self._policy.pack())
+        self._folder.put(f"{self._supers[-1].name}/{POLICY}", self._over.pack())
+        self._folder.put(WRITERS, "".join(map(ssh_line, self._auditing.writers)).encode())
+        proofs = self._words_of_super()
+        if everything:
+            proofs += sum(self._proofs(log, self._all(log)) for log in self._trees.values())
+        else:
+            proofs += self._records(records)
+        stamps = sum(self._stamps(one) for one in self._auditing.stamps)
+        sizes = {name: log.size for name, log in self._trees.items()}
+        done = Exported(sizes, proofs, elsewhere, stamps, bool(self._over.witnesses))
+        self._folder.put(README, readme(done, self._supers[-1], self._auditing.stamps).encode())
+        return done
+
+    def _log(self, log: Log, path: str, *, envelopes: bool) -> None:
+        for name, data in log.files(envelopes=envelopes):
+            self._folder.put(f"{path}/{name}", data)
+
+    def _words_of_super(self) -> int:
+        """Prove the newest word of the super-log on each tree: what its witnesses saw covers it."""
+        log = self._supers[-1]
+        wanted = set(heard(log).values())
+        return self._proofs(log, (leaf for leaf in log.own_leaves() if leaf.index in wanted), self._over)
+
+    def _all(self, log: Log) -> Iterator[Leaf]:
+        count = 0
+        for leaf in leaves_of(self._connection, log.name, log.size):
+            count += 1
+            yield leaf
+        if count != log.size:
+            raise IntegrityError(
+                f"The database has {count} leaves of the tree {log.name}, which has {log.size}.",
+                hint="Find out which are missing: sekimori verify.",
+            )
+
+    def _records(self, records: Sequence[str]) -> int:
+        count = 0
+        for rid in dict.fromkeys(records):
+            found = record_leaves(self._connection, rid)
+            if not found and not is_record(self._connection, rid):
+                raise UsageError(
+                    f"There is no record {rid}.", hint="sekimori log list names those there are."
+                )
+            for tree, leaf in found:
+                log = self._trees.get(tree)
+                if log is None or leaf.index >= log.size:
+                    raise UsageError(
+                        f"Record {rid} lies in the tree {tree}, of which there are no files here.",
+                        hint="Export it on the machine whose gate wrote it.",
+                    )
+                count += self._proofs(log, [leaf])
+        return count
+
+    def _proofs(self, log: Log, leaves: Iterator[Leaf] | Sequence[Leaf], trust: Trust | None = None) -> int:
+        count = 0
+        for leaf in leaves:
+            self._folder.put(f"envelopes/{log.name}/{leaf.index}.json", leaf.envelope)
+            proof = log.prove(leaf, trust or self._policy)
+            self._folder.put(f"proofs/{log.name}/{leaf.index}.proof", proof.pack())
+            count += 1
+        return count
+
+    def _stamps(self, stamps: Stamps) -> int:
+        """Copy what an authority stamped, its stamps, and the CA that they are checked under."""
+        found = sorted(stamps.folder.glob("*/*.tsr"))
+        for path in found:
+            for one in (path, path.with_suffix(".checkpoint")):
+                self._folder.copy(f"timestamps/{stamps.name}/{one.parent.name}/{one.name}", one)
+        if found:
+            self._folder.copy(f"timestamps/{stamps.name}/ca.pem", stamps.ca_file)
+        return len(found)
+
+
+def no_leaf(rid: str, *, known: bool) -> UsageError:
+    """Return what to say of a record that has no proof."""
+    if not known:
+        return UsageError(f"There is no record {rid}.", hint="sekimori log list names those there are.")
+    return UsageError(f"Record {rid} has no leaf: it is from before the ledger, or waits for its place.")

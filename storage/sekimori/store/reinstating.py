@@ -1,0 +1,66 @@
+"""After a database was restored from a backup: the living come back, and what was erased since goes again.
+
+The vault gives the rows their keys back (``Rotation.reinstate``). What has no key then was erased after the
+backup was taken: its text no longer opens, but its tokens and columns came back with the backup. They are
+cleared anew, and an event says so. A crash in between is finished by the next call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Engine, and_, delete, select
+
+from sekimori.store import events
+from sekimori.store.bulk import insert_absent
+from sekimori.store.clearing import ERASED
+from sekimori.store.engine import reading
+from sekimori.store.events import Event, EventRepo
+from sekimori.store.holding import StoreKeys
+from sekimori.store.rotating import rotation
+from sekimori.store.tables import RECORD, RECORD_KEY, UPKEEP
+from sekimori.store.taking import Gone, alone, take
+from sekimori.store.works import expect_moved, is_pending
+
+REINSTATE_WORK = "reinstate"
+"""Names the row of ``upkeep`` that stands while what was erased is not cleared again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reinstated:
+    """How many data keys live again, and how many records were cleared again."""
+
+    data_keys: int
+    cleared: int
+
+
+def reinstate(
+    engine: Engine, keys: StoreKeys, *, clock: Callable[[], int], new_id: Callable[[], str]
+) -> Reinstated:
+    """Give a database from before the last rotation its living keys; clear what was erased since."""
+    with reading(engine) as connection:
+        expect_moved(connection)
+        unfinished = is_pending(connection, REINSTATE_WORK)
+    living = 0
+    if not unfinished:
+        with alone(engine) as connection:
+            insert_absent(connection, UPKEEP, [{"name": REINSTATE_WORK, "position": ""}])
+            living = rotation(connection, keys).reinstate()
+    with alone(engine) as connection:
+        cleared = _clear_again(connection, keys, clock(), new_id())
+        connection.commit()
+    return Reinstated(living, cleared)
+
+
+def _clear_again(connection: Connection, keys: StoreKeys, now_us: int, id_: str) -> int:
+    keyless = select(RECORD.c.rid).outerjoin(RECORD_KEY, RECORD_KEY.c.rid == RECORD.c.rid)
+    query = keyless.where(and_(RECORD_KEY.c.rid.is_(None), RECORD.c.state != ERASED))
+    rids = tuple(sorted(connection.execute(query).scalars()))
+    if rids:
+        take(connection, rids)
+        gone = Gone((), rids, rids, ())
+        event = Event(said=gone.said("restored"), records=rids)
+        EventRepo(connection, keys.cipher).add(id_, events.ERASE, now_us, event)
+    connection.execute(delete(UPKEEP).where(UPKEEP.c.name == REINSTATE_WORK))
+    return len(rids)

@@ -1,0 +1,85 @@
+"""Epochs change and keys die, in the tables of the store: the vault's ``Rotation`` on one connection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, Engine, delete
+
+from sekimori.store.engine import writing_by_itself
+from sekimori.store.holding import StoreKeys
+from sekimori.store.keyrows import SqlKeyRows
+from sekimori.store.tables import ANCHOR
+from sekimori.store.tagrows import SqlTagRows
+from sekimori.vault.datakey import DataKey
+from sekimori.vault.files import destroy_secret, write_secret
+from sekimori.vault.hierarchy import KeyHierarchy
+from sekimori.vault.living import LivingKeys
+from sekimori.vault.rotation import Rotation, Shredded
+
+_FIRST = 1
+
+
+def rotation(connection: Connection, keys: StoreKeys) -> Rotation:
+    """Return the rotation on a connection of ``writing_by_itself``: it commits before it destroys a key."""
+    hierarchy = KeyHierarchy(SqlKeyRows(connection, alone=True), keys.kek, cache=keys.cache)
+    return Rotation(hierarchy, LivingKeys(keys.living), rekeyed=_Rekeyed(connection))
+
+
+@contextmanager
+def rotating(engine: Engine, keys: StoreKeys) -> Iterator[Rotation]:
+    """Give a rotation for a while; nobody stores a record between its first look and its commit."""
+    with writing_by_itself(engine) as connection:
+        yield rotation(connection, keys)
+
+
+class _Rekeyed:
+    """Brings along what was keyed with a data key that was replaced.
+
+    Tags are made anew. Anchors go: under the new key nobody asks for them, and the next turn of a
+    conversation is stored whole once. Large pieces keep their addresses, which manifests name.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._tags = SqlTagRows(connection)
+
+    def __call__(self, old: DataKey, fresh: DataKey, kept: Mapping[tuple[str, str], bytes]) -> None:  # noqa: ARG002 (told by whoever replaces)
+        """Bring along some of the living records of the data key."""
+        record_keys = {rid: key for (rid, part), key in kept.items() if not part}
+        self._tags.retag(fresh, record_keys)
+        if record_keys:
+            self._connection.execute(delete(ANCHOR).where(ANCHOR.c.rid.in_(list(record_keys))))
+
+
+def found(engine: Engine, keys: StoreKeys) -> None:
+    """Start the first epoch of an installation; where there is one already, make sure that it opens.
+
+    A file beside the living keys says that this is going on: a key that a crash left without its row is
+    known by it, and made anew. Without that file it stands for a database that is not here.
+    """
+    mark = keys.living.with_name("founding")
+    with writing_by_itself(engine) as connection:
+        rows = SqlKeyRows(connection, alone=True)
+        if not rows.epochs():
+            if mark.exists():
+                keys.kek.destroy(_FIRST)
+            elif not keys.kek.epochs():
+                write_secret(mark, b"")
+        hierarchy = KeyHierarchy(rows, keys.kek, cache=keys.cache)
+        hierarchy.found()
+        hierarchy.epoch(hierarchy.current())
+    destroy_secret(mark)
+
+
+def rotate(engine: Engine, keys: StoreKeys) -> Shredded:
+    """Start a new epoch without erasing anything: wrapped keys change, and nothing else."""
+    with rotating(engine, keys) as turning:
+        return turning.rotate()
+
+
+def settle(engine: Engine, keys: StoreKeys) -> None:
+    """Finish what a crash interrupted: called before anything is stored."""
+    with rotating(engine, keys) as turning:
+        turning.settle()
