@@ -175,6 +175,19 @@ async def test_without_what_a_decision_needs_ai_traffic_is_refused(pool, view, c
     assert flow.response.headers["X-Sekimori-Reason"] == reason
 
 
+async def test_without_witnesses_for_too_long_ai_traffic_is_refused(pool):
+    tunnels: dict[Any, Tunnel] = {}
+    flow = chat_flow(CHAT, tunnels)
+    the_desk = desk()
+    the_desk.witnessed = lambda: False
+    await trigger(HttpRequestHook(flow), Admit(the_desk, judge(pool), tunnels))
+    assert flow.response is not None
+    assert (flow.response.status_code, flow.response.headers["X-Sekimori-Reason"]) == (
+        503,
+        "DENY_AUDIT_UNAVAILABLE",
+    )
+
+
 async def test_no_connection_is_opened_that_nobody_decided():
     flow = tflow.tflow()
     data = ServerConnectionHookData(server=flow.server_conn, client=flow.client_conn)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import stat
 from datetime import timedelta
 from pathlib import Path
@@ -18,8 +19,10 @@ from sekimori.gate.keyfiles import (
     export_root,
     load_issuing,
     load_issuing_key,
+    load_issuing_public,
     load_root,
     load_root_cert,
+    own_folder,
     publish_issuing,
     write_atomically,
 )
@@ -42,8 +45,10 @@ def test_each_role_gets_a_folder_of_its_own_and_nobody_else_can_read_it(keys):
     assert {str(path) for path in contents(keys)} == {
         "root/ca.key",
         "root/ca.pem",
+        "root/issuing.pub",
         "gate/issuing.key",
         "gate/ca.pem",
+        "web/ca.pem",
     }
     modes = {stat.S_IMODE(path.stat().st_mode) for path in keys.rglob("*") if path.is_file()}
     folders = {stat.S_IMODE(path.stat().st_mode) for path in (keys, keys / "root", keys / "gate")}
@@ -56,7 +61,9 @@ def test_a_second_start_changes_nothing(keys):
     assert contents(keys) == before
 
 
-@pytest.mark.parametrize("missing", ["root/ca.pem", "gate/ca.pem", "gate/issuing.key"])
+@pytest.mark.parametrize(
+    "missing", ["root/ca.pem", "gate/ca.pem", "gate/issuing.key", "root/issuing.pub", "web/ca.pem"]
+)
 def test_a_first_start_that_was_cut_short_is_completed(keys, missing):
     key = (keys / "root/ca.key").read_bytes()
     (keys / missing).unlink()
@@ -64,6 +71,30 @@ def test_a_first_start_that_was_cut_short_is_completed(keys, missing):
     assert (keys / "root/ca.key").read_bytes() == key
     assert load_root(keys / "root").cert == root.cert
     assert (keys / missing).exists()
+
+
+def test_the_publisher_holds_the_public_half_of_the_issuing_key(keys):
+    before = load_issuing_public(keys / "root")
+    assert before == load_issuing_key(keys / "gate").public_key()
+    (keys / "gate/issuing.key").unlink()
+    create_authority(keys, organisation="Kasumi City", now=NOW)
+    assert load_issuing_public(keys / "root") == load_issuing_key(keys / "gate").public_key() != before
+
+
+@pytest.mark.parametrize("content", [b"", b"hello"])
+def test_a_public_half_that_is_none_is_a_sentence(keys, content):
+    (keys / "root/issuing.pub").write_bytes(content)
+    with pytest.raises(KeyAccessError, match=r"issuing\.pub cannot be read"):
+        load_issuing_public(keys / "root")
+
+
+@pytest.mark.parametrize("own", ["gate", "root", "web"])
+def test_every_role_finds_the_certificate_in_its_own_folder(keys, own):
+    exported = export_root(keys / "root")
+    for role in {"gate", "root", "web"} - {own}:
+        shutil.rmtree(keys / role)
+    assert own_folder(keys) == keys / own
+    assert export_root(own_folder(keys)) == exported
 
 
 def test_a_lost_root_key_is_reported_and_not_replaced(keys):

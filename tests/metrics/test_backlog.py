@@ -8,6 +8,7 @@ from sekimori.ledger.record import Intent
 from sekimori.ledger.spool import SpoolWriter
 from sekimori.vault.keys import KeyRing
 from sekimori.vault.sealing import SegmentSealer
+from support.spool import SIGNER
 
 
 @pytest.fixture
@@ -15,8 +16,9 @@ def write(tmp_path):
     keys = KeyRing.create(tmp_path / "keys").load_gate(tmp_path / "keys")
 
     async def write_one(lane):
-        writer = SpoolWriter(tmp_path / "spool", lane, seal=SegmentSealer(keys.archivist_public))
-        await writer.append(Intent(rid="A" * 20, time_us=1))
+        sealer = SegmentSealer(keys.archivist_public)
+        writer = SpoolWriter(tmp_path / "spool", lane, seal=sealer, signer=SIGNER)
+        await writer.append(Intent(rid="A" * 20, key=bytes(32), time_us=1))
         writer.close()
 
     return write_one

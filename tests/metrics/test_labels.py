@@ -24,10 +24,10 @@ COMPUTED = {
     "state": r"(.*\.)?state",
     "kind": r".*\bkind|\w*tunnel_kind\(.*\)",
     "role": r"role|role_of\(.*\)",
-    "hook": r"event\.name",
+    "hook": r"hook\.name",
     "verdict": r"(.*\.)?verdict",
     "direction": r"direction",
-    "result": r"'verified' if \w+ else 'wrong'",
+    "result": r"'verified' if \w+ else 'wrong'|heard\.result\.value",
     "record": r"record",
 }
 NEVER = re.compile(r"\b(user|host|path|model|prompt|client|peer|address|purpose|text)\b")

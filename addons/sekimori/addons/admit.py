@@ -121,6 +121,8 @@ class Admit:
     def _ready(self, tunnel: Tunnel) -> Policy:
         if not self._desk.clock_ok():
             raise Refused(Reason.CLOCK, retryable=True)
+        if not self._desk.witnessed():
+            raise Refused(Reason.AUDIT_UNAVAILABLE, "no witness for too long", retryable=True)
         if tunnel.refusal is not None:
             raise Refused(tunnel.refusal, tunnel.detail)
         policy = self._desk.policy()
@@ -264,6 +266,7 @@ class Admit:
         headers = redact_headers(case.head.headers, self._desk.fingerprint)
         return Intent(
             rid=reference,
+            key=self._desk.record_key(),
             time_us=case.time_us,
             mode="websocket" if reading.kind == "realtime" else "http",
             user=case.user,
@@ -321,6 +324,7 @@ class Admit:
         body = flow.request.raw_content or b""
         return Intent(
             rid=reference,
+            key=self._desk.record_key(),
             time_us=self._desk.now(),
             user=tunnel.user.name if tunnel.user else "",
             user_source=tunnel.user_source,

@@ -175,8 +175,10 @@ class CaptureAnswer:
             headers, spans = cut.headers, tuple(redactions(*cut.spans))
         return Outcome(
             rid=exchange.rid,
+            key=exchange.intent.key,
             time_us=self._desk.now(),
             state=state,
+            policy=exchange.intent.policy,
             status=response.status_code if response is not None else 0,
             reasons=(exchange.cut.value,) if exchange.cut else (),
             error=storable(error)[:500],

@@ -24,7 +24,7 @@ from sekimori.addons.reply import Refusal, answer, is_navigation
 from sekimori.addons.view import Policy, PolicyView
 from sekimori.catalogue.catalogue import Catalogue
 from sekimori.errors import PolicyUnavailableError, RecordError
-from sekimori.ledger.record import Entry, Intent
+from sekimori.ledger.record import RECORD_KEY_BYTES, Entry, Intent
 from sekimori.policy.reasons import Reason, explain
 from sekimori.policy.snapshot import Snapshot
 
@@ -64,6 +64,7 @@ class Desk:
     budget: Budget
     live: Live = field(default_factory=Live)
     clock_ok: Callable[[], bool] = lambda: True
+    witnessed: Callable[[], bool] = lambda: True
     _located: dict[str, Destination] = field(default_factory=dict)
     _located_by: Snapshot | None = None
     pool: Executor | None = None
@@ -77,6 +78,10 @@ class Desk:
     def reference(self) -> str:
         """Make a new record id."""
         return new_reference(self.now(), self.random)
+
+    def record_key(self) -> bytes:
+        """Draw the key of a new record: the same for all its entries, and for no others."""
+        return self.random(RECORD_KEY_BYTES)
 
     def policy(self) -> Policy | None:
         """Return the policy in force, or ``None`` when AI traffic must be refused."""

@@ -144,7 +144,9 @@ class Guard:
     def _may_use(self, tunnel: Tunnel) -> bool:
         """Tell whether any request of this tunnel could pass, so that a connection may be opened."""
         policy = self._desk.policy()
-        if policy is None or tunnel.user is None or not self._desk.clock_ok():
+        if policy is None or tunnel.user is None:
+            return False
+        if not self._desk.clock_ok() or not self._desk.witnessed():
             return False
         person = policy.people.get(tunnel.user.name)
         if person is None or person.disabled:
@@ -302,6 +304,7 @@ class Guard:
         self._desk.note(
             Intent(
                 rid=reference,
+                key=self._desk.record_key(),
                 time_us=self._desk.now(),
                 mode="connect" if flow.request.method == "CONNECT" else "http",
                 user=user,

@@ -1,7 +1,8 @@
 """The policy and the people as a worker sees them: read from the published files, swapped whole.
 
-A file that can't be read, or whose hash is wrong, never replaces a good one; one that was not
-confirmed for ``max_age`` seconds counts as absent, and AI traffic is refused.
+They are sealed under ``gate/policy.key``. A file that can't be read or opened, or whose hash is wrong,
+never replaces a good one; one that was not confirmed for ``max_age`` seconds counts as absent, and AI
+traffic is refused.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from sekimori import metrics
 from sekimori.errors import PolicyUnavailableError, SekimoriError
 from sekimori.policy.people import People, load_people
 from sekimori.policy.snapshot import Snapshot, load
+from sekimori.vault.published import PolicySeal
 
 logger = logging.getLogger(__name__)
 
@@ -48,11 +50,13 @@ class PolicyView:
         self,
         directory: Path,
         *,
+        seal: PolicySeal,
         max_age: float,
         now: Callable[[], int],
         on_swap: Callable[[Policy], None] = lambda _: None,
     ) -> None:
         self._directory = directory
+        self._seal = seal
         self._max_age_us = int(max_age * 1_000_000)
         self._now = now
         self._on_swap = on_swap
@@ -60,7 +64,7 @@ class PolicyView:
         self._issued_us = 0
         self._hashes = ("", "")
         self._stamp: tuple[int, int] = (0, 0)
-        self._refused: tuple[str, str] | None = None
+        self._refused: tuple[int, int] | None = None
 
     @property
     def policy(self) -> Policy:
@@ -108,8 +112,9 @@ class PolicyView:
             return
         current = msgspec.json.decode(pointer.read_bytes(), type=Current)
         hashes = (current.policy, current.people)
-        if hashes != self._hashes and hashes != self._refused:
-            self._refused = hashes
+        # Read once for each issue: a file that was made whole is taken, a broken one is not read for ever.
+        if hashes != self._hashes and stamp != self._refused:
+            self._refused = stamp
             policy = await asyncio.to_thread(self._read, current)
             self._swap(policy, hashes)
             self._refused = None
@@ -126,12 +131,12 @@ class PolicyView:
 
     def _read(self, current: Current) -> Policy:
         return Policy(
-            snapshot=load(self._bytes(f"policy-{current.policy}.json"), current.policy),
-            people=load_people(self._bytes(f"people-{current.people}.json"), current.people),
+            snapshot=load(self._bytes("policy", current.policy), current.policy),
+            people=load_people(self._bytes("people", current.people), current.people),
         )
 
-    def _bytes(self, name: str) -> bytes:
-        path = self._directory / name
+    def _bytes(self, kind: str, sha256: str) -> bytes:
+        path = self._directory / self._seal.name(kind, sha256)
         if path.stat().st_size > _MAX_FILE:
-            raise PolicyUnavailableError(f"{name} is larger than {_MAX_FILE} bytes.")
-        return path.read_bytes()
+            raise PolicyUnavailableError(f"{path.name} is larger than {_MAX_FILE} bytes.")
+        return self._seal.open(path.read_bytes(), kind, sha256)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import msgspec
@@ -41,6 +41,8 @@ class Turn:
     """One user turn that is under way."""
 
     rid: str
+    key: bytes = field(repr=False)
+    policy: str
     model: str
     parse: str
     prompt: Capture
@@ -135,6 +137,8 @@ class WebSocketTurns:
         event = await self._desk.off_loop(
             size, partial(session.reader.client, message.content, message.is_text)
         )
+        if not self._desk.witnessed():
+            raise RecordError("the record has had no witness for too long")
         policy = self._desk.policy()
         now = self._desk.now()
         if policy is None:
@@ -164,7 +168,8 @@ class WebSocketTurns:
         now = self._desk.now()
         turn = self._turn(judgement)
         turn.prompt.add(frame(payload), now)
-        intent = self._intent(session, turn.rid, now, judgement, await self._stored(frame(payload)))
+        body = await self._stored(frame(payload))
+        intent = self._intent(session, turn.rid, turn.key, now, judgement, body)
         await self._desk.record.append(intent)
         metrics.DECISIONS.labels("allow", "", session.base.service).inc()
         session.turn = turn
@@ -176,7 +181,8 @@ class WebSocketTurns:
         turn.parts += 1
         turn.prompt.add(frame(payload), now)
         body = await self._stored(frame(payload))
-        await self._desk.record.append(Part(rid=turn.rid, time_us=now, number=turn.parts, body=body))
+        part = Part(rid=turn.rid, key=turn.key, time_us=now, number=turn.parts, policy=turn.policy, body=body)
+        await self._desk.record.append(part)
 
     # --- service to client -------------------------------------------------------------------
 
@@ -196,10 +202,17 @@ class WebSocketTurns:
     async def _unasked(self, session: Session, payload: bytes) -> None:
         """Record what the service says outside any turn: a record a message."""
         now = self._desk.now()
-        rid = self._desk.reference()
+        rid, key = self._desk.reference(), self._desk.record_key()
         base = session.base
-        intent = _of_session(base, rid=rid, time_us=now, parse="unparsed")
-        outcome = Outcome(rid=rid, time_us=now, state="complete", body=await self._stored(frame(payload)))
+        intent = _of_session(base, rid=rid, key=key, time_us=now, parse="unparsed")
+        outcome = Outcome(
+            rid=rid,
+            key=key,
+            time_us=now,
+            state="complete",
+            policy=intent.policy,
+            body=await self._stored(frame(payload)),
+        )
         self._desk.record.offer(intent)
         await self._desk.record.append(outcome)
         metrics.EXCHANGES.labels(
@@ -212,6 +225,8 @@ class WebSocketTurns:
         options = self._desk.options
         return Turn(
             rid=self._desk.reference(),
+            key=self._desk.record_key(),
+            policy=judgement.policy,
             model=judgement.model,
             parse=judgement.parse,
             prompt=Capture(0, self._desk.budget),
@@ -219,12 +234,13 @@ class WebSocketTurns:
         )
 
     def _intent(
-        self, session: Session, rid: str, now: int, judgement: MessageJudgement, body: Body
+        self, session: Session, rid: str, key: bytes, now: int, judgement: MessageJudgement, body: Body
     ) -> Intent:
         decision = judgement.decision
         return _of_session(
             session.base,
             rid=rid,
+            key=key,
             time_us=now,
             model=judgement.model,
             klass=decision.klass,
@@ -247,7 +263,7 @@ class WebSocketTurns:
         framed = frame(message.content)
         body = Body(sha256=hashlib.sha256(framed).hexdigest(), size=len(framed))
         rid = self._desk.reference()
-        intent = self._intent(session, rid, self._desk.now(), judgement, body)
+        intent = self._intent(session, rid, self._desk.record_key(), self._desk.now(), judgement, body)
         self._desk.note(_replaced(intent, masked=mask("".join(judgement.texts))))
         metrics.DECISIONS.labels("deny", deciding.value, session.base.service).inc()
         self._end(flow, session, deciding, reference=rid)
@@ -268,7 +284,9 @@ class WebSocketTurns:
         )
         outcome = Outcome(
             rid=turn.rid,
+            key=turn.key,
             time_us=self._desk.now(),
+            policy=turn.policy,
             state="partial" if turn.output.cut and state == "complete" else state,
             first_byte_us=turn.output.first_byte_us,
             body=body,
@@ -306,8 +324,9 @@ class WebSocketTurns:
         self._close(flow, code or policy_code, text)
 
 
-def _of_session(base: Intent, **changes: object) -> Intent:
+def _of_session(base: Intent, *, key: bytes, **changes: object) -> Intent:
     fixed: dict[str, object] = {
+        "key": key,  # a turn is a record of its own
         "mode": "turn",
         "session": base.rid,
         "kind": "realtime",

@@ -162,6 +162,44 @@ ARCHIVIST_FAULTS = Counter(
     "alarm (evidence is not what it must be).",
     ["kind"],
 )
+CHECKPOINT_AGE = Gauge(
+    "sekimori_ledger_checkpoint_age_seconds",
+    "How old the super-log's newest checkpoint is; it is renewed at least every minute.",
+    multiprocess_mode="livemax",
+)
+LEAVES_WAITING = Gauge(
+    "sekimori_ledger_leaves_waiting",
+    "Stored entries that no checkpoint covers yet.",
+    multiprocess_mode="livemax",
+)
+LEDGER_TREES = Gauge(
+    "sekimori_ledger_trees",
+    "Trees that grow on this machine; none while a memory outside contradicts them.",
+    multiprocess_mode="livemax",
+)
+WITNESS_ANSWERS = Counter(
+    "sekimori_ledger_witness_answers",
+    "Answers of witnesses to the super-log's checkpoints: cosigned, refused, unreachable, or conflict "
+    "(it remembers another or a longer log).",
+    ["result"],
+)
+UNWITNESSED = Gauge(
+    "sekimori_ledger_unwitnessed_seconds",
+    "For how long no published checkpoint has had its witnesses; 0 where none is configured.",
+    multiprocess_mode="livemax",
+)
+UNWITNESSED_LIMIT = Gauge(
+    "sekimori_ledger_unwitnessed_limit_seconds",
+    "After how long without witnesses AI traffic is refused (ledger.unwitnessed_limit); "
+    "0 where none is configured.",
+    multiprocess_mode="livemax",
+)
+OUTSIDE_FAULTS = Counter(
+    "sekimori_ledger_outside_faults",
+    "Checkpoints that could not be carried elsewhere, by kind: witness (a published checkpoint doesn't "
+    "hold), timestamp or worm.",
+    ["kind"],
+)
 GATE_ERRORS = Counter(
     "sekimori_gate_errors",
     "Errors inside the gate that closed it for a request, by hook; "
@@ -185,6 +223,8 @@ LABEL_VALUES: Final[Mapping[Counter | Gauge | Histogram, Mapping[str, tuple[str,
     CHILDREN: {"role": ROLES},
     ARCHIVED: {"kind": ("entry", "unknown-crash")},
     ARCHIVIST_FAULTS: {"kind": ("torn", "busy", "alarm")},
+    WITNESS_ANSWERS: {"result": ("cosigned", "refused", "unreachable", "conflict")},
+    OUTSIDE_FAULTS: {"kind": ("witness", "timestamp", "worm")},
 }
 
 

@@ -2,8 +2,9 @@
 
 ::
 
-    KEYS/root/ca.key, ca.pem              the publisher only
+    KEYS/root/ca.key, ca.pem, issuing.pub the publisher only
     KEYS/gate/issuing.key, ca.pem         every gate worker
+    KEYS/web/ca.pem                       the web server, which hands it out
     DATA/policy/issuing.pem               written by the publisher, read by the workers
 
 What the certificates say is the business of ``ca``.
@@ -25,6 +26,8 @@ from sekimori.errors import KeyAccessError, PolicyUnavailableError
 from sekimori.gate.ca import Issuer, IssuingSet, Root, make_root
 from sekimori.gate.names import Rule
 
+_PEM = serialization.Encoding.PEM
+
 
 def create_authority(keys: Path, *, organisation: str, now: datetime) -> Root:
     """Make whatever of the CA is not there yet, and return its root; what is there is never replaced."""
@@ -41,9 +44,24 @@ def create_authority(keys: Path, *, organisation: str, now: datetime) -> Root:
         made = make_root(_load_key(root / "ca.key"), organisation, now)
         write_atomically(root / "ca.pem", _encode_cert(made.cert), mode=0o600)
     loaded = load_root(root)
-    if not (gate / "ca.pem").exists():
-        write_atomically(gate / "ca.pem", _encode_cert(loaded.cert), mode=0o600)
+    share_authority(keys)
     return loaded
+
+
+def share_authority(keys: Path) -> None:
+    """Put what is public of the CA into the folder of each role that needs it; what is right stays."""
+    certificate = _encode_cert(load_root_cert(keys / "root"))
+    issuing = load_issuing_key(keys / "gate").public_key()
+    _put(keys / "gate" / "ca.pem", certificate)
+    _put(keys / "web" / "ca.pem", certificate)
+    public = issuing.public_bytes(_PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    _put(keys / "root" / "issuing.pub", public)
+
+
+def _put(path: Path, content: bytes) -> None:
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    if not path.exists() or path.read_bytes() != content:
+        write_atomically(path, content, mode=0o600)
 
 
 def load_root(folder: Path) -> Root:
@@ -55,7 +73,7 @@ def load_root(folder: Path) -> Root:
 
 
 def load_root_cert(folder: Path) -> x509.Certificate:
-    """Read the root certificate from KEYS/root or KEYS/gate."""
+    """Read the root certificate from the folder of a role."""
     path = folder / "ca.pem"
     try:
         return x509.load_pem_x509_certificate(path.read_bytes())
@@ -68,9 +86,27 @@ def load_issuing_key(folder: Path) -> ec.EllipticCurvePrivateKey:
     return _load_key(folder / "issuing.key")
 
 
+def load_issuing_public(folder: Path) -> ec.EllipticCurvePublicKey:
+    """Read the public half of the issuing key from KEYS/root."""
+    path = folder / "issuing.pub"
+    try:
+        key = serialization.load_pem_public_key(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise _unusable(path, f"cannot be read: {error}") from error
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        raise _unusable(path, "is not a key on an elliptic curve")
+    return key
+
+
 def export_root(folder: Path) -> bytes:
     """Return, as PEM, the one certificate that people have to trust."""
     return _encode_cert(load_root_cert(folder))
+
+
+def own_folder(keys: Path) -> Path:
+    """Name the first role's folder with the root certificate that this process may enter."""
+    folders = [keys / role for role in ("gate", "root", "web")]
+    return next((folder for folder in folders if os.access(folder, os.X_OK)), folders[0])
 
 
 def publish_issuing(
@@ -126,13 +162,11 @@ def _load_key(path: Path) -> ec.EllipticCurvePrivateKey:
 
 
 def _encode_key(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    return key.private_bytes(_PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
 
 
 def _encode_cert(cert: x509.Certificate) -> bytes:
-    return cert.public_bytes(serialization.Encoding.PEM)
+    return cert.public_bytes(_PEM)
 
 
 def _unusable(path: Path, why: str) -> KeyAccessError:

@@ -24,8 +24,7 @@ from mitmproxy.websocket import WebSocketMessage
 from wsproto.frame_protocol import Opcode
 
 from sekimori import metrics
-from sekimori.errors import StateError
-from sekimori.gate.patches import where
+from sekimori.errors import StateError, where
 
 logger = logging.getLogger(__name__)
 

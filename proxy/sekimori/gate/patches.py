@@ -12,10 +12,8 @@ import logging
 import re
 import socket
 import sys
-import traceback
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import h11
@@ -42,7 +40,7 @@ from wsproto.frame_protocol import Opcode
 
 from sekimori.addons.exchange import DROPPED, HOPELESS, OVERLOADED
 from sekimori.addons.uploads import LARGE, Uploads
-from sekimori.errors import StateError
+from sekimori.errors import StateError, where
 from sekimori.gate import serving
 
 PINNED = "12.2.3"
@@ -280,15 +278,6 @@ def _close_after_a_crash() -> None:
             self.close_connection(self.client)
 
     server.ConnectionHandler.log = log  # type: ignore[method-assign]
-
-
-def where(error: BaseException | None) -> str:
-    """Tell what failed and where, without the message: it may hold what was on the wire."""
-    if error is None:
-        return "unknown"
-    frames = traceback.extract_tb(error.__traceback__)[-6:]
-    places = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames))
-    return f"{type(error).__name__} at {places}"
 
 
 def _drop_trailers() -> None:

@@ -41,3 +41,4 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     spool_min_free: int = 256 * 1024 * 1024
     spool_segment: int = 64 * 1024 * 1024
     record_timeout: float = 2.0
+    unwitnessed_limit: float = 0.0

@@ -47,10 +47,14 @@ from sekimori.gate.master import GateMaster
 from sekimori.gate.resolve import AddressGuard, GuardedEventLoop
 from sekimori.gate.settings import WorkerSettings
 from sekimori.gate.tls import SekimoriTlsConfig, upstream_trust
+from sekimori.ledger.outside.witnessed import WitnessedWatch
 from sekimori.ledger.spool import SpoolSettings, SpoolWriter
+from sekimori.ledger.tlog.keys import KeySigner
+from sekimori.ledger.tlog.leaf import LeafSigner
 from sekimori.vault.fingerprint import Fingerprinter
 from sekimori.vault.keys import KeyRing
 from sekimori.vault.passwords import NOBODY, verify_password
+from sekimori.vault.published import PolicySeal
 from sekimori.vault.sealing import SegmentSealer
 
 if TYPE_CHECKING:
@@ -115,6 +119,7 @@ class Worker:
         self._failed = False
         self._beat = time.monotonic()
         self._clock = ClockWatch()
+        self._witnessed = WitnessedWatch(self._data / "ledger" / "witnessed", settings.unwitnessed_limit)
         self._uploads = Uploads(Budget(settings.upload_budget))
 
     async def serve(self) -> int:
@@ -131,6 +136,7 @@ class Worker:
             self._data / "spool",
             f"w{settings.slot}-{now_us():x}",
             seal=SegmentSealer(keys.archivist_public),
+            signer=LeafSigner(KeySigner(keys.signing_key)),
             settings=SpoolSettings(
                 segment_bytes=settings.spool_segment,
                 high_water=settings.spool_high_water,
@@ -152,7 +158,11 @@ class Worker:
             self._issuing_key, IssuingSet(()), lambda host: self._desk.locate(host).decrypt, _utc_now
         )
         view = PolicyView(
-            self._data / "policy", max_age=settings.snapshot_max_age, now=now_us, on_swap=self._on_swap
+            self._data / "policy",
+            seal=PolicySeal(KeyRing.load_policy(Path(settings.gate_keys).parent)),
+            max_age=settings.snapshot_max_age,
+            now=now_us,
+            on_swap=self._on_swap,
         )
         reading = ThreadPoolExecutor(_READING_THREADS, thread_name_prefix="reading")
         passwords = ThreadPoolExecutor(_PASSWORD_THREADS, thread_name_prefix="password")
@@ -168,6 +178,7 @@ class Worker:
             budget=Budget(settings.capture_budget),
             pool=reading,
             clock_ok=lambda: self._clock.ok,
+            witnessed=lambda: self._witnessed.ok,
         )
         judge = Judge(
             pool=reading, timeout=settings.decision_timeout, flagged_models=catalogue.flagged_models
@@ -284,6 +295,7 @@ class Worker:
         while True:
             self._beat = time.monotonic()
             self._clock.look()
+            self._look_at_witnesses()
             metrics.STREAMS.set(len(self._desk.live))
             metrics.SPOOL_DEPTH.set(self._spool.depth)
             metrics.SPOOL_BYTES.set(self._spool.bytes)
@@ -295,6 +307,13 @@ class Worker:
                 self._stopping.set()
             await self._load_issuing()
             await asyncio.sleep(0.5)
+
+    def _look_at_witnesses(self) -> None:
+        if self._witnessed.look(time.time()):
+            if self._witnessed.ok:
+                logger.info("the record has its witnesses again")
+            else:
+                logger.error("the record has had no witness for too long; AI traffic is refused until it has")
 
     def _watch_loop(self) -> None:
         """End the process when its event loop hangs: a stuck hook would hold every connection for ever."""
