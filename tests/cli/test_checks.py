@@ -8,9 +8,11 @@ import sys
 import pytest
 
 from sekimori.cli import checks, clock
+from sekimori.cli.config import Config, Ledger, TimeStamps, Witness
 from sekimori.cli.places import Places
 from sekimori.cli.units import Address
 from sekimori.errors import ClockError, KeyAccessError, StateError
+from support.tlog import witness_verifier
 
 NOW = 1_800_000_000_000_000
 
@@ -50,6 +52,23 @@ def test_keys_reached_through_a_link_into_the_data_are_inside_it(places, tmp_pat
     (tmp_path / "elsewhere").symlink_to(places.data / "keys")
     with pytest.raises(StateError, match="one inside the other"):
         checks.check_apart(Places(places.data, tmp_path / "elsewhere"))
+
+
+def test_a_government_does_not_start_without_a_witness():
+    witness = Witness(name="w", url="https://w.example", vkey=witness_verifier().vkey)
+    with pytest.raises(StateError, match="needs a witness"):
+        checks.check_outside(Config(profile="gov"))
+    checks.check_outside(Config(profile="gov", ledger=Ledger(witnesses=(witness,))))
+    checks.check_outside(Config(profile="enterprise"))
+
+
+def test_a_ca_file_of_an_outside_memory_that_cannot_be_read_is_a_sentence(tmp_path):
+    missing = str(tmp_path / "ca.pem")
+    witness = Witness(name="w", url="https://w.example", vkey=witness_verifier().vkey, ca_file=missing)
+    stamps = TimeStamps(name="t", url="https://t.example", ca_file=missing)
+    for ledger in (Ledger(witnesses=(witness,)), Ledger(timestamps=(stamps,))):
+        with pytest.raises(StateError, match=r"ca\.pem"):
+            checks.check_outside(Config(ledger=ledger))
 
 
 def test_a_folder_is_made_for_its_owner_alone(tmp_path):
@@ -111,6 +130,27 @@ def test_a_keys_folder_that_others_can_enter_is_refused(places):
     places.keys.chmod(0o755)
     with pytest.raises(KeyAccessError, match=f"Run: chmod 700 {places.keys}"):
         checks.check_keys(places, first=False)
+
+
+@pytest.mark.parametrize(("mode", "refused"), [(0o710, False), (0o750, True), (0o711, True), (0o730, True)])
+def test_a_group_may_pass_through_the_keys_folder_to_its_own_and_no_more(places, mode, refused):
+    make_key(places)
+    places.keys.chmod(mode)
+    if not refused:
+        checks.check_keys(places, first=False)
+        return
+    with pytest.raises(KeyAccessError, match=f"Run: chmod 700 {places.keys}"):
+        checks.check_keys(places, first=False)
+
+
+def test_a_role_looks_at_its_own_folders_and_says_which_is_missing(places):
+    make_key(places)
+    (places.keys / "gate").mkdir(mode=0o755)
+    checks.check_keys(places, first=False, folders=["root"])
+    with pytest.raises(KeyAccessError, match=f"{places.keys}/web can't be entered"):
+        checks.check_keys(places, first=False, folders=["root", "web"])
+    with pytest.raises(KeyAccessError, match="is empty"):
+        checks.check_keys(places, first=False, folders=["gate"])
 
 
 @pytest.mark.parametrize(

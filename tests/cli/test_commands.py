@@ -16,11 +16,17 @@ import typer
 
 from sekimori.cli.checks import only_one
 from sekimori.cli.main import build
+from sekimori.cli.opened import people_names, store_session
+from sekimori.cli.orders import Orders
 from sekimori.ledger.record import Attached, Body, Intent, Outcome
 from sekimori.ledger.spool import SpoolSettings, SpoolWriter
+from sekimori.ledger.tlog.keys import KeySigner
+from sekimori.ledger.tlog.leaf import LeafSigner
+from sekimori.store.people import PersonRepo
 from sekimori.vault.keys import KeyRing
 from sekimori.vault.passwords import verify_password
-from sekimori.vault.sealing import SegmentOpener, SegmentSealer
+from sekimori.vault.sealing import SegmentSealer
+from support.spool import keyed
 
 NOW = 1_775_012_345_678_901
 PROMPT = "要約\u202eして\x1b[2J"
@@ -33,11 +39,12 @@ def spooled(places, *entries):
     """Write entries to the spool as a gate worker would."""
 
     async def write():
-        sealer = SegmentSealer(KeyRing.load_gate(places.keys).archivist_public)
+        keys = KeyRing.load_gate(places.keys)
+        sealer, signer = SegmentSealer(keys.archivist_public), LeafSigner(KeySigner(keys.signing_key))
         settings = SpoolSettings(segment_bytes=1 << 20, min_free=0, record_timeout=30.0)
-        writer = SpoolWriter(places.spool, "w0-1", seal=sealer, settings=settings)
+        writer = SpoolWriter(places.spool, "w0-1", seal=sealer, signer=signer, settings=settings)
         for entry in entries:
-            await writer.append(entry)
+            await writer.append(keyed(entry))
         await asyncio.to_thread(writer.close)
 
     asyncio.run(write())
@@ -45,20 +52,17 @@ def spooled(places, *entries):
 
 def archived(places, *entries):
     """Bring entries into the database."""
-    from sekimori.cli.opened import cipher, store, tokens
-    from sekimori.store.archivist import Archivist
+    from sekimori.cli.archiving import archivist_of
+    from sekimori.cli.opened import store
+    from sekimori.cli.outside import Outside
+    from sekimori.cli.trees import lock_store
 
     spooled(places, *entries)
-    opener = SegmentOpener(KeyRing.load_archive(places.keys).archivist_private)
-    with store(places) as engine:
-        Archivist(
-            places.spool,
-            opener=opener,
-            engine=engine,
-            cipher=cipher(places),
-            tokens=tokens(places),
-            clock=lambda: NOW,
-        ).run_once()
+    orders = Orders(data=str(places.data), keys=str(places.keys), config={}, lifeline_fd=-1)
+    with store(places) as engine, lock_store(places) as locks:
+        archivist = archivist_of(orders, engine, locks, Outside(orders.settings.ledger, places))
+        archivist.run_once()
+        archivist.close()
 
 
 def body(value):
@@ -104,8 +108,11 @@ def test_every_command_explains_itself_with_an_example(path):
     for name in path:
         command = command.commands[name]
     assert f"sekimori {' '.join(path)}" in command.help
-    if path != ("bench",):  # it makes installations of its own
-        assert {"--data", "--keys"} <= {option for parameter in command.params for option in parameter.opts}
+    options = {option for parameter in command.params for option in parameter.opts}
+    if path[0] == "witness":  # it stands alone, on another host
+        assert "--folder" in options
+    elif path != ("bench",):  # it makes installations of its own
+        assert {"--data", "--keys"} <= options
 
 
 def test_help_is_quick():
@@ -135,11 +142,13 @@ def test_two_secrets_are_piped_in_the_order_of_the_help(run, places):
         "user", "add", "Ｙamada", "--group", "G1", "--password-stdin", "--proxy-password-stdin", stdin=piped
     )
     assert (made.code, made.out) == (0, "yamada: made\n")
-    with sqlite3.connect(places.database) as database:
-        row = database.execute("SELECT password, proxy_password FROM person WHERE name = 'yamada'").fetchone()
-    database.close()
-    assert verify_password(row[0], "the password of a person")
-    assert verify_password(row[1], "the password of a program")
+    with store_session(places) as session:
+        account = PersonRepo(session, people_names(places)).get("yamada")
+    assert account is not None
+    assert account.password is not None
+    assert account.proxy_password is not None
+    assert verify_password(account.password, "the password of a person")
+    assert verify_password(account.proxy_password, "the password of a program")
     assert not any(secret in made.out + made.err for secret in piped.splitlines())
 
 
@@ -341,7 +350,31 @@ def test_a_wrong_question_to_the_log_is_answered_with_what_to_do(run, arguments,
 def test_outside_an_enterprise_the_operating_systems_user_reads_no_content(run, tmp_path):
     (tmp_path / "gov.toml").write_text('profile = "local_gov"')
     result = run("log", "show", "R1", "--content", "--reason", "x", "--config", tmp_path / "gov.toml")
-    assert (result.code, "may not read content" in result.err) == (2, True)
+    assert (result.code, "Sign in as somebody who may: --as USER" in result.err) == (2, True)
+
+
+@pytest.mark.parametrize(("password", "code"), [("right horse battery", 0), ("wrong", 2)])
+def test_whoever_signs_in_reads_content_in_every_profile_and_is_named_in_the_record(
+    run, places, tmp_path, password, code
+):
+    archived(places, asked(), answered())
+    assert run("user", "add", "sato", "--password-stdin", stdin="right horse battery\n").code == 0
+    (tmp_path / "gov.toml").write_text('profile = "local_gov"')
+    reading = (
+        "--content",
+        "--reason",
+        "照会 15",
+        "--as",
+        "sato",
+        "--json",
+        "--config",
+        tmp_path / "gov.toml",
+    )
+    result = run("log", "show", "R1", *reading, stdin=password + "\n")
+    assert (result.code, "要約" in result.out) == (code, code == 0), result.err
+    if not code:
+        last = run("log", "list", "--json").lines[-1]
+        assert (last["user"], last["user_source"], last["path"]) == ("sato", "account", "/log/R1")
 
 
 def test_the_log_waits_for_the_archivist_and_says_when_it_is_behind(run, places):
@@ -372,10 +405,10 @@ def test_verify_says_intact_or_names_each_fault(run, places):
 
 
 def test_verify_without_its_key_could_not_check(run, places):
-    (places.keys / "archive" / "data.key").unlink()
+    (places.keys / "archive" / "store.key").unlink()
     result = run("verify", "--json")
     assert (result.code, result.out) == (2, "")
-    assert "data.key is missing" in result.err
+    assert "store.key is missing" in result.err
 
 
 # --- ca, catalogue, wire ---------------------------------------------------------------------------

@@ -8,6 +8,10 @@ from sekimori.cli.config import Config
 from sekimori.cli.config_file import load
 from sekimori.cli.units import Address
 from sekimori.errors import ConfigError
+from sekimori.ledger.tlog.checkpoint import log_verifier
+from sekimori.ledger.tlog.keys import PublicKey
+from sekimori.ledger.tlog.note import COSIGNATURE, Verifier
+from support.tlog import LOG, witness_verifier
 
 CONTRACT = """
 profile = "enterprise"       # gov | local_gov | enterprise
@@ -35,6 +39,13 @@ required = true
 [storage]
 url = ""
 """
+
+
+WITNESS = witness_verifier().vkey
+LOG_KEY = log_verifier(LOG.public).vkey
+W1 = f'[[ledger.witnesses]]\nname = "w1"\nurl = "https://w.example"\nvkey = "{WITNESS}"\n'
+OTHER_KEY = Verifier("witness.example/w2", COSIGNATURE, PublicKey(LOG.public)).vkey
+W2 = f'\n[[ledger.witnesses]]\nname = "w2"\nurl = "https://w.example"\nvkey = "{OTHER_KEY}"\n'
 
 
 @pytest.fixture
@@ -113,6 +124,16 @@ def test_the_environment_outweighs_the_file_and_an_option_outweighs_both(written
         pytest.param(
             '[upstream.resolve]\n"a.example" = "nowhere"', ":2: upstream.resolve.a.example", id="pin"
         ),
+        pytest.param(
+            W1 + W2.replace("url", "uri"), ":8: ledger.witnesses.1.uri: ", id="a second table's key"
+        ),
+        pytest.param(W1.replace("https", "ftp"), ":3: ledger.witnesses.0.url: ", id="no web address"),
+        pytest.param(W1.replace("+BC", "+BD"), "ledger.witnesses.0: vkey: ", id="a damaged key"),
+        pytest.param(W1.replace(WITNESS, LOG_KEY), "is the key of a log", id="a log's key"),
+        pytest.param(W1 + W1, "two witnesses have the same name", id="a name twice"),
+        pytest.param(W1 + W1.replace('"w1"', '"w2"'), "two witnesses have the same key", id="a key twice"),
+        pytest.param("[ledger]\nquorum = 2\n" + W1, "quorum = 2, but 1 witnesses", id="too large a quorum"),
+        pytest.param('[ledger]\nunwitnessed_limit = "1s"', ":2: ledger.unwitnessed_limit", id="no limit"),
         pytest.param("gate = 1", ":1: gate: ", id="a section that is a number"),
         pytest.param("[gate\n", ":1: ", id="not TOML"),
     ],
@@ -122,6 +143,16 @@ def test_a_fault_is_named_with_its_file_line_and_key(written, text, sentence):
     fault = fault_of(file)
     assert fault.startswith(str(file))
     assert sentence in fault
+
+
+@pytest.mark.parametrize(
+    ("quorum", "needed"), [('"all"', 2), ('"any"', 1), ("1", 1), ("2", 2)], ids=lambda value: str(value)
+)
+def test_a_quorum_says_how_many_witnesses_a_checkpoint_needs(written, quorum, needed):
+    config = load(written(f"[ledger]\nquorum = {quorum}\n{W1}{W2}"), {})
+    assert (config.ledger.needed, [one.name for one in config.ledger.witnesses]) == (needed, ["w1", "w2"])
+    assert Config.model_validate(config.model_dump(mode="json")) == config
+    assert Config().ledger.needed == 0
 
 
 def test_every_unknown_key_is_named_at_once(written):

@@ -16,6 +16,7 @@ from sekimori.cli.orders import Orders, reachable, worker_settings
 from sekimori.cli.places import Places
 from sekimori.cli.tree import Addresses, Listeners, children, count_roles, role_of
 from sekimori.cli.units import Address
+from support.tlog import witness_verifier
 
 
 @pytest.fixture
@@ -97,6 +98,7 @@ def test_every_key_of_the_gate_reaches_the_worker(tmp_path):
         "SEKIMORI_GATE_DECRYPT_MIXED": "slack.com",
         "SEKIMORI_GATE_INSPECT_HOSTS": "a.example",
         "SEKIMORI_GATE_MAX_UPLOAD": "1MiB",
+        "SEKIMORI_GATE_UPLOAD_BUDGET": "4MiB",
         "SEKIMORI_GATE_MAX_CAPTURE": "2MiB",
         "SEKIMORI_GATE_CAPTURE_BUDGET": "3MiB",
         "SEKIMORI_GATE_SNAPSHOT_MAX_AGE": "4s",
@@ -111,6 +113,10 @@ def test_every_key_of_the_gate_reaches_the_worker(tmp_path):
         "SEKIMORI_SPOOL_HIGH_WATER": "8MiB",
         "SEKIMORI_SPOOL_MIN_FREE": "9MiB",
         "SEKIMORI_SPOOL_SEGMENT": "10MiB",
+        "SEKIMORI_LEDGER_UNWITNESSED_LIMIT": "1h",
+        "SEKIMORI_LEDGER_WITNESSES": json.dumps(
+            [{"name": "w", "url": "https://w.example", "vkey": witness_verifier().vkey}]
+        ),
     }
 
     def told(environment):

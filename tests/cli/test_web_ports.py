@@ -8,13 +8,13 @@ from sekimori.catalogue.catalogue import Catalogue
 from sekimori.cli.checks import only_one
 from sekimori.cli.compiling import compiler
 from sekimori.cli.config import Config
-from sekimori.cli.opened import now_us, store
+from sekimori.cli.opened import now_us, people_names, policy_files, policy_names, store
 from sekimori.cli.units import Address
 from sekimori.cli.web import host_names
 from sekimori.cli.web_ports import OneSetup, PublicAuthority, PublishedPolicy, RecordedRefusals, TreeHealth
 from sekimori.console.ports import RefusalNote
 from sekimori.policy.reasons import Reason
-from sekimori.store.publish import Publisher
+from sekimori.store.publish import Publisher, Seals
 from sekimori.store.tables import RECORD
 
 
@@ -27,7 +27,13 @@ def engine(places):
 @pytest.fixture
 def published(places, engine):
     def publish(clock=now_us):
-        Publisher(engine, places.policy, compiler=compiler(Config(), Catalogue.load()), clock=clock).publish()
+        Publisher(
+            engine,
+            places.policy,
+            seals=Seals(people_names(places), policy_names(places), policy_files(places)),
+            compiler=compiler(Config(), Catalogue.load()),
+            clock=clock,
+        ).publish()
 
     return publish
 
@@ -51,7 +57,7 @@ def test_a_policy_over_its_age_is_not_well(places, published):
 
 
 def test_the_first_setup_is_used_once_however_many_try(places, engine):
-    setup = OneSetup(engine)
+    setup = OneSetup(engine, people_names(places))
     waiting = setup.pending()
     assert waiting is not None
     assert waiting.name == "admin"

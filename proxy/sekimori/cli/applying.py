@@ -10,7 +10,7 @@ from sekimori.catalogue.catalogue import Catalogue
 from sekimori.cli.compiling import compiler
 from sekimori.cli.config import Config
 from sekimori.cli.in_force import serves
-from sekimori.cli.opened import now_us, store_session
+from sekimori.cli.opened import now_us, policy_names, store_session
 from sekimori.cli.places import Places
 from sekimori.errors import Fault, PolicyFileError, UsageError
 from sekimori.policy.applied import Document, Key
@@ -51,7 +51,7 @@ def apply_file(places: Places, config: Config, file: Path, *, by: str) -> Applie
     compile_all = compiler(config, Catalogue.load())
     now = now_us()
     with store_session(places) as session:
-        repo = PolicyRepo(session)
+        repo = PolicyRepo(session, policy_names(places))
         before = compile_all.document(repo.current())
         applied = repo.apply(file.name, text, by=by, now_us=now)
         current = repo.current()
@@ -66,7 +66,11 @@ def check_file(places: Places, config: Config, file: Path) -> None:
     others: list[AppliedFile] = []
     if places.format.is_file():
         with store_session(places) as session:
-            others = [applied for applied in PolicyRepo(session).current() if applied.file != file.name]
+            others = [
+                applied
+                for applied in PolicyRepo(session, policy_names(places)).current()
+                if applied.file != file.name
+            ]
     now = now_us()
     version = max((applied.version for applied in others), default=0) + 1
     candidate = AppliedFile(version, file.name, text, "", now, "", withdrawn=False)

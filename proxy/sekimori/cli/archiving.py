@@ -1,19 +1,28 @@
-"""The archivist's process: spool into database, and its figures."""
+"""The archivist's process: spool into database and trees, what is remembered outside, and its figures."""
 
 from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable, Sequence
 
+from sqlalchemy import Engine
 from sqlalchemy import exc as sql
 
 from sekimori import metrics
 from sekimori.cli.ending import announce, ends_with
-from sekimori.cli.opened import node, now_us, store
+from sekimori.cli.opened import new_id, node, now_us, store, store_keys
 from sekimori.cli.orders import Orders
+from sekimori.cli.outside import Outside
+from sekimori.cli.trees import lock_store, log_keys
+from sekimori.ledger.tlog.note import NoteSignature
+from sekimori.ledger.tlog.seams import LockStore
 from sekimori.store.archivist import Archivist
-from sekimori.store.tokens import Tokens
-from sekimori.vault.content import ContentCipher
+from sekimori.store.holding import StoreKeys
+from sekimori.store.retiring import Retirer, Retiring
+from sekimori.store.rotating import settle
+from sekimori.store.statements import required
+from sekimori.store.trees import Figures, TreeKeeper
 from sekimori.vault.keys import KeyRing
 from sekimori.vault.sealing import SegmentOpener
 
@@ -49,6 +58,12 @@ class Counted:
         metrics.ARCHIVIST_FAULTS.labels("alarm").inc()
         logger.error("%s", sentence)
 
+    def ledger(self, figures: Figures) -> None:
+        """Show how the trees stand."""
+        metrics.CHECKPOINT_AGE.set(figures.checkpoint_age_seconds)
+        metrics.LEAVES_WAITING.set(figures.leaves_waiting)
+        metrics.LEDGER_TREES.set(figures.trees)
+
 
 def run(orders: Orders) -> int:
     """Store what stands in the spool until told to stop; then once more, for what was last written."""
@@ -56,26 +71,67 @@ def run(orders: Orders) -> int:
     os.nice(5)
     places = orders.places
     stop = ends_with(orders.lifeline_fd)
-    keys = KeyRing.load_archive(places.keys)
-    with store(places) as engine:
-        archivist = Archivist(
-            places.spool,
-            opener=SegmentOpener(keys.archivist_private),
-            engine=engine,
-            cipher=ContentCipher(keys.data_key),
-            tokens=Tokens.under(keys.data_key),
-            clock=now_us,
-            watch=Counted(),
-            node=node(places),
-        )
+    outside = Outside(orders.settings.ledger, places)
+    with store(places) as engine, lock_store(places) as locks:
+        settle(engine, store_keys(places))
+        archivist = archivist_of(orders, engine, locks, outside)
+        outside.start()
         announce()
         archivist.run_forever(stop)
         try:
             last = archivist.run_once()
+            archivist.close()
         except sql.OperationalError as fault:
             logger.warning(
                 "stopped while the database took nothing; the spool keeps the rest: %s", fault.orig
             )
         else:
             logger.info("stopped after %d last entries", last.entries)
+        finally:
+            outside.close()
     return 0
+
+
+def archivist_of(orders: Orders, engine: Engine, locks: LockStore, outside: Outside) -> Archivist:
+    """Put the archivist of an installation together."""
+    places, ledger = orders.places, orders.settings.ledger
+    keys, opened, watch = KeyRing.load_archive(places.keys), store_keys(places), Counted()
+    keeper = TreeKeeper(
+        engine,
+        folder=places.ledger,
+        logs=log_keys(places).folder,
+        locks=locks,
+        signing=required(opened.signing),
+        cipher=opened.cipher,
+        clock=now_us,
+        watch=watch,
+        cosign=outside.cosign,
+        enough=_enough(ledger.needed) if ledger.witnesses else None,
+        remembered=outside.remembered,
+        node=node(places),
+    )
+    return Archivist(
+        places.spool,
+        opener=SegmentOpener(keys.archivist_private),
+        engine=engine,
+        keys=opened,
+        keeper=keeper,
+        clock=now_us,
+        watch=watch,
+        node=node(places),
+        chores=_chores(orders, engine, opened),
+    )
+
+
+def _chores(orders: Orders, engine: Engine, keys: StoreKeys) -> list[Callable[[], bool]]:
+    """Say what is done beside the spool: the end of what is kept no longer, where that is wanted."""
+    retention = orders.settings.retention
+    if not retention.automatic:
+        return []
+    retirer = Retirer(engine, keys, retention.periods(), clock=now_us, new_id=new_id)
+    return [Retiring(engine, retirer, clock=now_us).step]
+
+
+def _enough(needed: int) -> Callable[[Sequence[NoteSignature]], bool]:
+    """Say when a checkpoint has its witnesses."""
+    return lambda signatures: len({signature.name for signature in signatures}) >= needed

@@ -50,5 +50,5 @@ def _stored(lane: Path, end: tuple[int, int]) -> bool:
     if not lane.exists():
         return True
     shipped = read_shipped(lane)
-    position = shipped.at()
+    position = shipped.stored_at()
     return shipped.done or (position.segment, position.offset) >= end

@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sekimori.cli.config import Config
 from sekimori.cli.places import Places
 from sekimori.cli.units import Address
 from sekimori.errors import KeyAccessError, StateError
@@ -37,6 +38,22 @@ def check_apart(places: Places) -> None:
             "so a backup of one would hold both.",
             hint="Name a folder beside it with --keys.",
         )
+
+
+def check_outside(config: Config) -> None:
+    """Refuse to start without the outside memory that the profile demands, or with one that can't be used."""
+    from sekimori.ledger.outside.http import trusting
+    from sekimori.ledger.outside.timestamps import read_roots
+
+    if config.profile == "gov" and not config.ledger.witnesses:
+        raise StateError(
+            'The profile "gov" needs a witness: without one nobody outside remembers the record.',
+            hint="Name one in the configuration under [[ledger.witnesses]].",
+        )
+    for witness in config.ledger.witnesses:
+        trusting(witness.ca_file)
+    for authority in config.ledger.timestamps:
+        read_roots(Path(authority.ca_file))
 
 
 def check_folder(folder: Path, option: str, *, write: bool = True) -> None:
@@ -86,16 +103,48 @@ def check_keys(places: Places, *, first: bool, folders: Collection[str] = ()) ->
 
     ``folders`` are those of the role that is run alone; others may belong to other users.
     """
-    if not first and not any(places.keys.glob("*/*")):
+    roots = [places.keys / name for name in folders] or [places.keys]
+    if not first and not any(any(root.glob("*" if folders else "*/*")) for root in roots):
         raise KeyAccessError(
             f"The keys folder {places.keys} is empty, but {places.data} was written with keys.",
             hint="Name the right folder with --keys, or restore it; new keys would not open old records.",
         )
-    roots = [places.keys / name for name in folders] or [places.keys]
+    for root in roots:
+        if not os.access(root, os.R_OK | os.X_OK):
+            raise KeyAccessError(
+                f"The keys folder {root} can't be entered by this user.",
+                hint="Correct its owner, or restore it.",
+            )
     for path in (path for root in roots for path in (root, *sorted(root.rglob("*")))):
-        if path.lstat().st_mode & _OTHERS and not path.is_symlink():
+        # A group may pass through the folder above all roles, to the one folder that opens for each user.
+        others = _OTHERS & ~stat.S_IXGRP if path == places.keys else _OTHERS
+        if _mode(path) & others:
             what = "chmod 700" if path.is_dir() else "chmod 600"
             raise KeyAccessError(f"{path} can be reached by other users.", hint=f"Run: {what} {path}")
+
+
+def _mode(path: Path) -> int:
+    """Return the mode of a key; a link has none of its own, and a draft may be gone by now."""
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return 0
+    return 0 if stat.S_ISLNK(status.st_mode) else status.st_mode
+
+
+def check_ledger(places: Places, config: Config) -> None:
+    """Refuse to start where a memory outside says something else than the logs that are here."""
+    from sekimori.cli.outside import Outside
+    from sekimori.cli.trees import check_start
+
+    outside = Outside(config.ledger, places) if config.ledger.witnesses else None
+    try:
+        sentences = check_start(places, outside.remembered if outside else None)
+    finally:
+        if outside:
+            outside.close()
+    if sentences:
+        raise StateError("\n".join(sentences))
 
 
 @contextmanager

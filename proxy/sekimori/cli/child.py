@@ -16,8 +16,9 @@ import msgspec
 
 from sekimori.cli.orders import Orders
 from sekimori.cli.terminal import say
-from sekimori.errors import SekimoriError
+from sekimori.errors import SekimoriError, where
 
+_FAULTY = 1
 _UNABLE = 2
 _ORPHANED = 75
 
@@ -34,6 +35,10 @@ def main() -> int:
     except SekimoriError as error:
         say(f"{sys.argv[1]}: {error}")
         return _UNABLE
+    except Exception as error:  # noqa: BLE001 (the last resort of a process)
+        # Whatever it is: its message, and a traceback with it, could quote a prompt or a name in the journal.
+        say(f"{sys.argv[1]}: stopped by a fault of its own: {where(error)}")
+        return _FAULTY
 
 
 def _is_orphan(lifeline_fd: int) -> bool:

@@ -5,11 +5,14 @@ Knows what is valid; where values come from (file, environment, options) is said
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
 from sekimori.cli.units import Address, parse_address, parse_duration, parse_size
+
+if TYPE_CHECKING:
+    from sekimori.store.retention import Periods
 
 _MIB = 2**20
 _GIB = 2**30
@@ -120,12 +123,137 @@ class Storage(Section):
     url: Annotated[str, Field(pattern=r"^((sqlite|postgresql)(\+[a-z0-9]+)?://.*)?$")] = ""
 
 
+class Keys(Section):
+    """``[keys]``: what keeps the key-encryption keys. Secrets are read from files, never from here."""
+
+    provider: Literal["file", "passphrase", "pkcs11", "transit"] = "file"
+    folder: str = ""
+    passphrase_file: str = ""
+    pkcs11_module: str = ""
+    pkcs11_token: str = ""
+    pkcs11_pin_file: str = ""
+    transit_url: Annotated[str, Field(pattern=r"^(https?://[^\s@]+)?$")] = ""
+    transit_mount: str = "transit"
+    transit_namespace: str = ""
+    transit_token_file: str = ""
+    transit_ca_file: str = ""
+
+    @model_validator(mode="after")
+    def _says_where(self) -> Self:
+        needed = {"pkcs11": ("pkcs11_module", "pkcs11_token"), "transit": ("transit_url",)}
+        missing = [name for name in needed.get(self.provider, ()) if not getattr(self, name)]
+        if missing:
+            raise ValueError(f'provider = "{self.provider}" needs {" and ".join(missing)}')
+        return self
+
+
+Months = Annotated[int, Field(ge=0, le=1200)]
+
+
+class Retention(Section):
+    """``[retention]``: how many months what is kept of each class; 0 keeps it for ever.
+
+    ``content`` is what was asked and answered, ``metadata`` that it was, by whom and of which service.
+    """
+
+    automatic: bool = False
+    content: dict[str, Months] = {}
+    metadata: dict[str, Months] = {}
+
+    @model_validator(mode="after")
+    def _of_known_classes(self) -> Self:
+        if self.content or self.metadata:
+            self.periods()
+        return self
+
+    def periods(self) -> Periods:
+        """Return the periods of every class: the configured ones, else the recommended."""
+        from sekimori.store.retention import DEFAULTS, Period
+
+        unknown = sorted({*self.content, *self.metadata} - set(DEFAULTS))
+        if unknown:
+            raise ValueError(f"no class is called {', '.join(unknown)}; there are {', '.join(DEFAULTS)}")
+        periods = {}
+        for klass, default in DEFAULTS.items():
+            content = self.content.get(klass, default.content)
+            try:
+                periods[klass] = Period(content, self.metadata.get(klass, default.metadata))
+            except ValueError as error:
+                raise ValueError(f"{klass}: {error}") from error
+        return periods
+
+
 class Spool(Section):
     """``[spool]``: what a worker may keep on local disk until the archivist has it."""
 
     high_water: Size = 4 * _GIB
     min_free: Size = 256 * _MIB
     segment: Size = 64 * _MIB
+
+
+_NAME = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"
+_WEB = r"^https?://[^\s/@?#]+(/[^\s?#]*)?$"
+
+
+class Witness(Section):
+    """``[[ledger.witnesses]]``: who remembers elsewhere how far the record got."""
+
+    name: Annotated[str, Field(pattern=_NAME)]
+    url: Annotated[str, Field(pattern=_WEB)]
+    vkey: str
+    ca_file: str = ""
+
+    @model_validator(mode="after")
+    def _is_a_witness(self) -> Self:
+        from sekimori.errors import IntegrityError
+        from sekimori.ledger.tlog.note import COSIGNATURE, parse_vkey
+
+        try:
+            kind = parse_vkey(self.vkey).kind
+        except IntegrityError as error:
+            raise ValueError(f"vkey: {error.message}") from error
+        if kind != COSIGNATURE:
+            raise ValueError("vkey is the key of a log; a witness prints its own: sekimori witness key")
+        return self
+
+
+class TimeStamps(Section):
+    """``[[ledger.timestamps]]``: a time-stamping authority (RFC 3161), and how often it is asked."""
+
+    name: Annotated[str, Field(pattern=_NAME)]
+    url: Annotated[str, Field(pattern=_WEB)]
+    ca_file: Annotated[str, Field(min_length=1)]
+    every: Annotated[Duration, Field(ge=60)] = 3600.0
+
+
+class Ledger(Section):
+    """``[ledger]``: who else remembers the record, so that nobody can take anything back."""
+
+    witnesses: tuple[Witness, ...] = ()
+    quorum: Annotated[int, Field(ge=1)] | Literal["all", "any"] = "all"
+    timestamps: tuple[TimeStamps, ...] = ()
+    worm: str = ""
+    unwitnessed_limit: Annotated[Duration, Field(ge=60)] = 86400.0
+    lock_store: str = ""
+
+    @property
+    def needed(self) -> int:
+        """How many witnesses a checkpoint needs."""
+        many = len(self.witnesses)
+        return many if self.quorum == "all" else min(many, 1) if self.quorum == "any" else self.quorum
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        for what, values in (
+            ("witnesses have the same name", [one.name for one in self.witnesses]),
+            ("witnesses have the same key", [one.vkey.rpartition("+")[2] for one in self.witnesses]),
+            ("timestamps have the same name", [one.name for one in self.timestamps]),
+        ):
+            if len(set(values)) < len(values):
+                raise ValueError(f"two {what}")
+        if self.needed > len(self.witnesses):
+            raise ValueError(f"quorum = {self.quorum}, but {len(self.witnesses)} witnesses are named")
+        return self
 
 
 class Console(_Listening):
@@ -152,7 +280,10 @@ class Config(Section):
     feedback: Feedback = Feedback()
     notices: Notices = Notices()
     storage: Storage = Storage()
+    keys: Keys = Keys()
     spool: Spool = Spool()
+    retention: Retention = Retention()
+    ledger: Ledger = Ledger()
     console: Console = Console()
     metrics: Metrics = Metrics()
 

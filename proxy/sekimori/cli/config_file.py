@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ _OPTIONS: dict[tuple[str, ...], str] = {
     ("console", "listen"): "--console",
     ("metrics", "listen"): "--metrics",
 }
-_HEADER = re.compile(r"\s*\[\s*([^\]\[]+?)\s*\]")
+_HEADER = re.compile(r"\s*(\[\[?)\s*([^\]\[]+?)\s*\]")
 _KEY = re.compile(r"\s*(\"[^\"]*\"|'[^']*'|[A-Za-z0-9_-]+)\s*=")
 _TABLES = {name for name, field in Config.model_fields.items() if isinstance(field.default, Section)}
 
@@ -70,9 +71,13 @@ def _from_file(file: Path) -> tuple[dict[str, Any], dict[Place, str], list[str]]
 def _lines(text: str) -> Iterator[tuple[Place, int]]:
     """Guess on which line each key stands; tomllib keeps no positions."""
     table: Place = ()
+    counted: Counter[Place] = Counter()
     for number, line in enumerate(text.splitlines(), start=1):
         if header := _HEADER.match(line):
-            table = tuple(part.strip("\"' ") for part in header[1].split("."))
+            table = tuple(part.strip("\"' ") for part in header[2].split("."))
+            if header[1] == "[[":
+                counted[table] += 1
+                table = (*table, str(counted[table] - 1))
             yield table, number
         elif key := _KEY.match(line):
             yield (*table, key[1].strip("\"'")), number

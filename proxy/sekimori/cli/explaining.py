@@ -11,7 +11,7 @@ from sekimori.catalogue.catalogue import Catalogue
 from sekimori.catalogue.hosts import HostError, canonical_host
 from sekimori.cli.compiling import compiler
 from sekimori.cli.config import Config
-from sekimori.cli.opened import store_session
+from sekimori.cli.opened import people_names, policy_files, policy_names, store_session
 from sekimori.cli.orders import Orders, worker_settings
 from sekimori.cli.places import Places
 from sekimori.errors import PolicyUnavailableError, UsageError
@@ -74,8 +74,9 @@ def answer(places: Places, config: Config, question: Question) -> dict[str, Any]
 def _compiled(places: Places, config: Config, now_us: int) -> _Policy:
     catalogue = Catalogue.load()
     with store_session(places) as session:
-        snapshot = _snapshot(places, PolicyRepo(session), compiler(config, catalogue), now_us)
-        people = PersonRepo(session).for_gate()
+        repo = PolicyRepo(session, policy_names(places))
+        snapshot = _snapshot(places, repo, compiler(config, catalogue), now_us)
+        people = PersonRepo(session, people_names(places)).for_gate()
     orders = Orders(
         data=str(places.data), keys=str(places.keys), config=config.model_dump(mode="json"), lifeline_fd=-1
     )
@@ -87,7 +88,8 @@ def _snapshot(places: Places, repo: PolicyRepo, compile_all: Compiler, now_us: i
     try:
         current = read_current(places.policy)
         if current.policy_source == f"{repo.latest_version()}/{compile_all.key}":
-            return load((places.policy / f"policy-{current.policy}.json").read_bytes(), current.policy)
+            read = policy_files(places).read(places.policy, "policy", current.policy)
+            return load(read, current.policy)
     except (PolicyUnavailableError, FileNotFoundError):
         pass
     return compile_all(repo.current(), now_us)

@@ -13,10 +13,10 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sekimori.cli import secrets_in
+from sekimori.cli import keeping, secrets_in
 from sekimori.cli.checks import FORMAT
 from sekimori.cli.greeting import Administrator, Greeting
-from sekimori.cli.opened import now_us, store_session
+from sekimori.cli.opened import now_us, people_names, store_session
 from sekimori.cli.places import Places
 from sekimori.cli.serve import Installation
 from sekimori.cli.tree import Addresses
@@ -31,6 +31,7 @@ def first_start(installation: Installation, addresses: Addresses) -> Greeting:
     """Make the installation and say what to do with it."""
     places = installation.places
     make_keys(places)
+    keeping.complete(places)
     administrator = _make_administrator(places, addresses, terminal=sys.stdout.isatty())
     places.spool.mkdir(mode=0o700, exist_ok=True)
     places.policy.mkdir(mode=0o700, exist_ok=True)
@@ -54,10 +55,11 @@ def _make_administrator(places: Places, addresses: Addresses, *, terminal: bool)
     from sekimori.vault.passwords import hash_password
 
     password, proxy = (secrets_in.generate(), secrets_in.generate()) if terminal else ("", "")
+    names = people_names(places)
     with store_session(places) as session:
-        if PersonRepo(session).get(ADMINISTRATOR) is not None:
+        if PersonRepo(session, names).get(ADMINISTRATOR) is not None:
             return Administrator(ADMINISTRATOR)  # another machine that shares this database was first
-        PersonRepo(session).add(
+        PersonRepo(session, names).add(
             ADMINISTRATOR,
             now_us=now_us(),
             roles=(ROLE,),
@@ -68,7 +70,8 @@ def _make_administrator(places: Places, addresses: Addresses, *, terminal: bool)
             return Administrator(ADMINISTRATOR, password, proxy)
         token = secrets.token_urlsafe(32)
         now = now_us()
-        InviteRepo(session).add(token, name=ADMINISTRATOR, now_us=now, expires_us=now + _LINK_LIFE_US)
+        expires_us = now + _LINK_LIFE_US
+        InviteRepo(session, names).add(token, name=ADMINISTRATOR, now_us=now, expires_us=expires_us)
     link = places.keys / LINK_FILE
     write_private(link, f"{addresses.web}/setup/{token}\n")
     return Administrator(ADMINISTRATOR, link_file=link.resolve())

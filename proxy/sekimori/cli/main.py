@@ -11,9 +11,29 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from sekimori.cli.commands import apply, bench, ca, catalogue, explain, log, roles, up, users, verify, wire
+from sekimori.cli.commands import (
+    apply,
+    bench,
+    ca,
+    catalogue,
+    erase,
+    explain,
+    hold,
+    keys,
+    ledger,
+    log,
+    prove,
+    retention,
+    roles,
+    up,
+    users,
+    verify,
+    verify_output,
+    wire,
+    witness,
+)
 from sekimori.cli.terminal import say
-from sekimori.errors import SekimoriError
+from sekimori.errors import SekimoriError, where
 
 _WRONG = 2
 
@@ -50,13 +70,21 @@ def build() -> typer.Typer:
     app.command("check")(apply.check)
     app.command("explain")(explain.explain)
     app.command("verify")(verify.verify)
+    app.command("verify-output")(verify_output.verify_output)
+    app.command("prove")(prove.prove)
+    app.command("erase")(erase.erase)
     app.command("bench")(bench.bench)
     for name, group in (
         ("user", users.group),
         ("log", log.group),
+        ("ledger", ledger.group),
+        ("hold", hold.group),
+        ("retention", retention.group),
+        ("keys", keys.group),
         ("catalogue", catalogue.group),
         ("ca", ca.group),
         ("wire", wire.group),
+        ("witness", witness.group),
     ):
         app.add_typer(group, name=name, rich_help_panel=None)
     return app
@@ -68,4 +96,8 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    build()()
+    try:
+        build()()
+    except Exception as error:  # noqa: BLE001 (the last resort of a command; exit 1 would say that the answer is no)
+        say(f"Sekimori failed by a fault of its own. Report where: {where(error)}")
+        raise SystemExit(_WRONG) from None

@@ -10,14 +10,18 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from sekimori.cli.places import Places
+from sekimori.errors import KeyAccessError, StateError
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
     from sqlmodel import Session
 
+    from sekimori.store.holding import StoreKeys
     from sekimori.store.log import LogReader
     from sekimori.store.tokens import Tokens
     from sekimori.vault.content import ContentCipher
+    from sekimori.vault.names import NameSeal
+    from sekimori.vault.published import PolicySeal
 
 
 def now_us() -> int:
@@ -39,9 +43,53 @@ def store(places: Places) -> Iterator[Engine]:
 
     engine = open_store(places.store)
     try:
+        _seal_names(places, engine)
         yield engine
     finally:
         engine.dispose()
+
+
+def _seal_names(places: Places, engine: Engine) -> None:
+    """Seal what an older release left readable, as far as this process holds the keys."""
+    from sekimori.store.naming import PEOPLE_WORK, POLICIES_WORK, readable, seal_names
+
+    if not (left := readable(engine)):
+        return
+    try:
+        if PEOPLE_WORK in left:
+            seal_names(engine, PEOPLE_WORK, people_names(places))
+        # The web server has no key of these, and reads none of them.
+        if POLICIES_WORK in left and os.access(places.keys / "archive", os.X_OK):
+            seal_names(engine, POLICIES_WORK, policy_names(places))
+    except KeyAccessError as error:
+        raise StateError(
+            f"The upgrade is not finished, since names are to be sealed: {error.message}",
+            hint="Run once, with the whole keys folder: sekimori init",
+        ) from error
+
+
+def people_names(places: Places) -> NameSeal:
+    """Take the key of the accounts and set-up links."""
+    from sekimori.vault.keys import KeyRing
+    from sekimori.vault.names import NameSeal
+
+    return NameSeal(KeyRing.load_people(places.keys))
+
+
+def policy_names(places: Places) -> NameSeal:
+    """Take the key of the applied files and snapshots."""
+    from sekimori.vault.keys import KeyRing
+    from sekimori.vault.names import NameSeal
+
+    return NameSeal(KeyRing.load_store(places.keys))
+
+
+def policy_files(places: Places) -> PolicySeal:
+    """Take the key of what is published for the gate workers."""
+    from sekimori.vault.keys import KeyRing
+    from sekimori.vault.published import PolicySeal
+
+    return PolicySeal(KeyRing.load_policy(places.keys))
 
 
 @contextmanager
@@ -53,12 +101,30 @@ def store_session(places: Places) -> Iterator[Session]:
         yield opened
 
 
+def store_keys(places: Places) -> StoreKeys:
+    """Take the keys that open what the database keeps, and what signs what is said about it."""
+    from sekimori.cli.keeping import provider
+    from sekimori.ledger.tlog.keys import KeySigner
+    from sekimori.ledger.tlog.leaf import LeafSigner
+    from sekimori.store.holding import OldKey, StoreKeys
+    from sekimori.vault.keys import KeyRing
+
+    keys = KeyRing.load_archive(places.keys)
+    return StoreKeys(
+        store_key=keys.store_key,
+        kek=provider(places),
+        signing=LeafSigner(KeySigner(keys.signing_key)),
+        living=keys.living,
+        old=None if keys.data_key is None else OldKey(keys.data_key, keys.data_key_file),
+    )
+
+
 def cipher(places: Places) -> ContentCipher:
-    """Take the key that opens what the database keeps."""
+    """Take the key that opens counters and lists."""
     from sekimori.vault.content import ContentCipher
     from sekimori.vault.keys import KeyRing
 
-    return ContentCipher(KeyRing.load_archive(places.keys).data_key)
+    return ContentCipher(KeyRing.load_archive(places.keys).store_key)
 
 
 def tokens(places: Places) -> Tokens:
@@ -66,7 +132,7 @@ def tokens(places: Places) -> Tokens:
     from sekimori.store.tokens import Tokens
     from sekimori.vault.keys import KeyRing
 
-    return Tokens.under(KeyRing.load_archive(places.keys).data_key)
+    return Tokens.under(KeyRing.load_archive(places.keys).store_key)
 
 
 def node(places: Places) -> str:
@@ -89,6 +155,6 @@ def log_reader(places: Places) -> Iterator[LogReader]:
     """Open the log."""
     from sekimori.store.log import LogReader
 
-    key, search = cipher(places), tokens(places)
+    keys = store_keys(places)
     with store(places) as engine:
-        yield LogReader(engine, key, tokens=search, clock=now_us, new_id=new_id)
+        yield LogReader(engine, keys, clock=now_us, new_id=new_id)

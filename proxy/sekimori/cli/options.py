@@ -20,7 +20,12 @@ DEFAULT_KEYS = Path("./sekimori-keys")
 Data = Annotated[Path, typer.Option("--data", envvar="SEKIMORI_DATA", help="The data folder.")]
 Keys = Annotated[
     Path,
-    typer.Option("--keys", envvar="SEKIMORI_KEYS", help="The keys folder, never inside the data folder."),
+    typer.Option(
+        "--keys",
+        envvar="SEKIMORI_KEYS",
+        help="The keys folder, never inside the data folder.",
+        readable=False,  # a role may pass through it to its own, and not look around
+    ),
 ]
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", envvar="SEKIMORI_CONFIG", help="The configuration file (TOML).")
@@ -30,7 +35,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a lin
 
 def installation(data: Path, keys: Path, config: Path | None = None) -> Places:
     """Name the folders of an installation that was started before; refuse anything else."""
-    places = Places(data, keys, configured(config).storage.url)
+    places = Places.of(data, keys, configured(config))
     if not places.format.is_file():
         raise StateError(
             f"There is no Sekimori installation in {data}.",

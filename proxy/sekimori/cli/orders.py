@@ -29,7 +29,7 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def places(self) -> Places:
         """The folders of the installation, and its database where that lies elsewhere."""
-        return Places(Path(self.data), Path(self.keys), self.settings.storage.url)
+        return Places.of(Path(self.data), Path(self.keys), self.settings)
 
     @property
     def settings(self) -> Config:
@@ -78,4 +78,5 @@ def worker_settings(orders: Orders) -> WorkerSettings:
         spool_min_free=spool.min_free,
         spool_segment=spool.segment,
         record_timeout=gate.record_timeout,
+        unwitnessed_limit=config.ledger.unwitnessed_limit if config.ledger.witnesses else 0.0,
     )

@@ -4,15 +4,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from sekimori.cli.config import Config, Keys
 
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """The two folders of an installation; no key lies under ``data``. ``url`` names another database."""
+    """The two folders of an installation; no key lies under ``data``. ``url`` names another database.
+
+    ``keeping`` says what keeps the key-encryption keys, where that is not the keys folder; ``locks`` where the
+    memory of what was signed lies, where that is elsewhere.
+    """
 
     data: Path
     keys: Path
     url: str = ""
+    keeping: Keys | None = None
+    locks: str = ""
+
+    @classmethod
+    def of(cls, data: Path, keys: Path, config: Config) -> Self:
+        """Name the places of an installation that is configured like this."""
+        return cls(data, keys, config.storage.url, config.keys, config.ledger.lock_store)
 
     @property
     def format(self) -> Path:
@@ -36,6 +51,21 @@ class Places:
     def spool(self) -> Path:
         """One folder for each lane."""
         return self.data / "spool"
+
+    @property
+    def ledger(self) -> Path:
+        """The trees that grow on this machine, and the super-log over them."""
+        return self.data / "ledger"
+
+    @property
+    def lock_store(self) -> Path:
+        """What remembers how far each log was signed: on other storage than the logs."""
+        return Path(self.locks) if self.locks else self.keys / "archive" / "lock.db"
+
+    @property
+    def log_keys(self) -> Path:
+        """The keys of the logs; the archivist makes one for each new tree."""
+        return self.keys / "archive" / "logs"
 
     @property
     def policy(self) -> Path:

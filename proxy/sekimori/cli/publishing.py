@@ -14,18 +14,19 @@ from sekimori.catalogue.catalogue import Catalogue
 from sekimori.cli.compiling import compiler, interception_rules
 from sekimori.cli.config import Config
 from sekimori.cli.ending import announce, ends_with
-from sekimori.cli.opened import now_us, store
+from sekimori.cli.opened import now_us, people_names, policy_files, policy_names, store
 from sekimori.cli.orders import Orders
 from sekimori.cli.places import Places
-from sekimori.errors import PolicyUnavailableError, SekimoriError
+from sekimori.errors import PolicyFileError, PolicyUnavailableError, SekimoriError
 from sekimori.gate.ca import Issuer, IssuingSet
-from sekimori.gate.keyfiles import load_issuing, load_issuing_key, load_root, publish_issuing
+from sekimori.gate.keyfiles import load_issuing, load_issuing_public, load_root, publish_issuing
 from sekimori.policy.snapshot import load
-from sekimori.store.publish import Publisher
+from sekimori.store.publish import Publisher, Seals
 
 logger = logging.getLogger(__name__)
 
 _POLL = 0.5
+_PLACES = 10
 _RENEW_US = 3_600_000_000
 
 
@@ -34,8 +35,9 @@ class Certificates:
 
     def __init__(self, places: Places, config: Config, catalogue: Catalogue) -> None:
         self._policy, self._config, self._catalogue = places.policy, config, catalogue
+        self._seal = policy_files(places)
         self._root = load_root(places.keys / "root")
-        self._public_key = load_issuing_key(places.keys / "gate").public_key()
+        self._public_key = load_issuing_public(places.keys / "root")
         self._issuer = Issuer(self._root.key, self._root.cert, self._public_key)
         self._file = places.policy / "issuing.pem"
         self._issued: IssuingSet | None = self._found()
@@ -46,7 +48,7 @@ class Certificates:
         """Issue anew where policy changed, or where a certificate nears its end."""
         if policy_hash == self._policy_hash and 0 <= at_us - self._looked_us < _RENEW_US:
             return
-        snapshot = load((self._policy / f"policy-{policy_hash}.json").read_bytes(), policy_hash)
+        snapshot = load(self._seal.read(self._policy, "policy", policy_hash), policy_hash)
         rules = interception_rules(snapshot, self._catalogue, self._config)
         before = self._issued
         self._issued = publish_issuing(self._file, self._issuer, before, rules, datetime.now(UTC))
@@ -70,7 +72,13 @@ def run(orders: Orders) -> int:
     catalogue = Catalogue.load()
     said = ""
     with store(places) as engine:
-        publisher = Publisher(engine, places.policy, compiler=compiler(config, catalogue), clock=now_us)
+        publisher = Publisher(
+            engine,
+            places.policy,
+            seals=Seals(people_names(places), policy_names(places), policy_files(places)),
+            compiler=compiler(config, catalogue),
+            clock=now_us,
+        )
         certificates = Certificates(places, config, catalogue)
         while not stop.is_set():
             fault = _publish(publisher, certificates)
@@ -87,7 +95,18 @@ def _publish(publisher: Publisher, certificates: Certificates) -> str:
     try:
         certificates.follow(publisher.publish().policy, now_us())
     except SekimoriError as error:
-        return str(error)
-    except (OSError, sql.OperationalError) as error:
+        return told(error)
+    except sql.OperationalError as error:
+        return f"{error.orig}."
+    except OSError as error:
         return f"{error}."
     return ""
+
+
+def told(error: SekimoriError) -> str:
+    """Say what keeps a policy from being published; of a policy file the places only, for it names people."""
+    if not isinstance(error, PolicyFileError):
+        return str(error)
+    places = dict.fromkeys(f"line {fault.line} {fault.field}".strip() for fault in error.faults)
+    some = "; ".join(list(places)[:_PLACES])
+    return f"the applied files have {len(error.faults)} faults ({some}); `sekimori check FILE` says which."

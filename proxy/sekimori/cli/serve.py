@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from sekimori.cli import checks, clock, exposition
+from sekimori.cli import checks, clock, exposition, keeping
 from sekimori.cli.compiling import check_hosts
 from sekimori.cli.config import Config
 from sekimori.cli.greeting import Greeting
@@ -83,21 +83,28 @@ def open_listeners(installation: Installation, stack: ExitStack) -> Listeners:
 def run(installation: Installation, first_start: Callable[[Installation, Addresses], Greeting]) -> None:
     """Run the tree until it is told to stop."""
     check_hosts(installation.config)
+    checks.check_outside(installation.config)
     with ExitStack() as stack:
         first = prepare(installation, stack)
         listeners = open_listeners(installation, stack)
         exposition.prepare(installation.places.metrics(installation.part))
         addresses = Addresses.of(installation.config, listeners)
-        greeting = (
-            first_start(installation, addresses) if first else Greeting.again(addresses, installation.roles)
-        )
+        if first:
+            greeting = first_start(installation, addresses)
+        else:
+            keeping.complete(installation.places, installation.roles)
+            if "archive" in installation.roles:
+                checks.check_ledger(installation.places, installation.config)
+            greeting = Greeting.again(addresses, installation.roles)
         asyncio.run(_Tree(installation, listeners, greeting).run())
 
 
 def make_only(installation: Installation, first_start: Callable[[Installation, Addresses], Greeting]) -> None:
     """Do what a first start does before it serves, unless it was done already."""
     with ExitStack() as stack:
-        if prepare(installation, stack):
+        if not prepare(installation, stack):
+            keeping.complete(installation.places, installation.roles)
+        else:
             first_start(installation, Addresses.of(installation.config, Listeners())).made().show()
 
 

@@ -20,7 +20,8 @@ from sekimori.cli.supervisor import ChildSpec
 from sekimori.cli.units import Address
 
 ROLES = ("gate", "archive", "console")
-KEYS_OF = {"gate": ("gate",), "archive": ("archive", "root", "gate"), "console": ("web", "gate")}
+KEYS_OF = {"gate": ("gate",), "archive": ("archive", "root"), "console": ("web",)}
+"""The folders of keys that each role needs, and no others."""
 _SOON = 10.0
 # Above the worker's own drain, so that the worker ends by its own deadline and not by ours.
 _MARGIN = 5.0

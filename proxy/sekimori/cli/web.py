@@ -11,7 +11,7 @@ from sekimori.catalogue.catalogue import Catalogue
 from sekimori.cli.checks import bound
 from sekimori.cli.ending import announce, ends_with
 from sekimori.cli.lifeline import watch
-from sekimori.cli.opened import now_us, store
+from sekimori.cli.opened import now_us, people_names, store
 from sekimori.cli.orders import Orders
 from sekimori.cli.units import Address
 from sekimori.cli.web_ports import (
@@ -60,7 +60,7 @@ def run(orders: Orders) -> int:
             health=TreeHealth(places, config),
             authority=PublicAuthority(places, config, policy, catalogue, proxy_url),
             refusals=RecordedRefusals(engine),
-            setup=OneSetup(engine),
+            setup=OneSetup(engine, people_names(places)),
             hasher=Argon2(),
             service_name=service_name,
             clock_us=now_us,

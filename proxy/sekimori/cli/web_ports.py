@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
-from sqlmodel import col, select, update
+from sqlalchemy import select
 
 from sekimori.catalogue.catalogue import Catalogue
 from sekimori.cli.checks import running
 from sekimori.cli.compiling import interception_rules
 from sekimori.cli.config import Config
-from sekimori.cli.opened import now_us
+from sekimori.cli.opened import now_us, policy_files
 from sekimori.cli.places import Places
 from sekimori.console.ports import HealthReport, PendingSetup, RefusalNote
 from sekimori.errors import PolicyUnavailableError
@@ -22,13 +22,15 @@ from sekimori.ledger.lanes import SHIPPED, pending
 from sekimori.policy.reasons import Reason
 from sekimori.policy.snapshot import Snapshot, load
 from sekimori.store.engine import reading, session
-from sekimori.store.people import PersonRepo
+from sekimori.store.people import InviteRepo, PersonRepo
 from sekimori.store.publish import read_current
-from sekimori.store.tables import RECORD, InviteRow
+from sekimori.store.tables import RECORD
 from sekimori.vault.passwords import hash_password
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
+
+    from sekimori.vault.names import NameSeal
 
 _BEHIND_S = 10.0
 
@@ -38,6 +40,7 @@ class PublishedPolicy:
 
     def __init__(self, places: Places) -> None:
         self._folder = places.policy
+        self._seal = policy_files(places)
         self._snapshot: Snapshot | None = None
 
     def snapshot(self) -> Snapshot | None:
@@ -45,7 +48,7 @@ class PublishedPolicy:
         try:
             current = read_current(self._folder).policy
             if self._snapshot is None or self._snapshot.hash != current:
-                self._snapshot = load((self._folder / f"policy-{current}.json").read_bytes(), current)
+                self._snapshot = load(self._seal.read(self._folder, "policy", current), current)
         except (PolicyUnavailableError, FileNotFoundError):
             return self._snapshot
         return self._snapshot
@@ -104,7 +107,7 @@ class PublicAuthority:
     def __init__(
         self, places: Places, config: Config, policy: PublishedPolicy, catalogue: Catalogue, proxy_url: str
     ) -> None:
-        self._keys = places.keys / "gate"
+        self._keys = places.keys / "web"
         self._config, self._policy, self._catalogue = config, policy, catalogue
         self._proxy = urlsplit(proxy_url).netloc
         self._made: tuple[str, bytes] = ("", b"")
@@ -143,31 +146,25 @@ class RecordedRefusals:
 class OneSetup:
     """The set-up link that waits, and its use."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, names: NameSeal) -> None:
         self._engine = engine
+        self._names = names
 
     def pending(self) -> PendingSetup | None:
         """Return the newest link that is neither used nor too old."""
-        query = (
-            select(InviteRow)
-            .where(col(InviteRow.used_us).is_(None), col(InviteRow.expires_us) > now_us())
-            .order_by(col(InviteRow.created_us).desc())
-            .limit(1)
-        )
         with session(self._engine, writes=False) as opened:
-            row = opened.exec(query).first()
-            return PendingSetup(bytes.fromhex(row.token_sha256), row.name, row.expires_us) if row else None
+            invited = InviteRepo(opened, self._names).newest(now_us=now_us())
+        if invited is None:
+            return None
+        return PendingSetup(bytes.fromhex(invited.token_sha256), invited.name, invited.expires_us)
 
     def complete(self, setup: PendingSetup, password_hash: str) -> bool:
         """Use the link up and set the password, or neither."""
         now = now_us()
-        use = update(InviteRow).where(
-            col(InviteRow.token_sha256) == setup.token_sha256.hex(), col(InviteRow.used_us).is_(None)
-        )
         with session(self._engine) as opened:
-            if opened.exec(use.values(used_us=now)).rowcount != 1:
+            if not InviteRepo(opened, self._names).use_up(setup.token_sha256.hex(), now_us=now):
                 return False
-            PersonRepo(opened).set_password(setup.name, password_hash, now_us=now)
+            PersonRepo(opened, self._names).set_password(setup.name, password_hash, now_us=now)
         return True
 
 

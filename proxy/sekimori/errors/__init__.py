@@ -16,12 +16,26 @@
     ├── WireError                  the far end sent what cannot be read; never leaves ``wire``
     └── IntegrityError             the auditor: stored evidence is altered, missing or extra
 
-A verdict about a request is never an exception: it is a value of ``sekimori.policy``.
+A verdict about a request is never an exception: it is a value of ``sekimori.policy``. What nobody expected
+is logged with ``where``, never with its message: that may quote what somebody wrote.
 """
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import dataclass
+from pathlib import Path
+
+_FRAMES = 6
+
+
+def where(error: BaseException | None) -> str:
+    """Tell what failed and where, without the message: it may hold what was on the wire."""
+    if error is None:
+        return "unknown"
+    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
+    places = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames))
+    return f"{type(error).__name__} at {places}"
 
 
 class SekimoriError(Exception):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +9,7 @@ import typer
 
 from sekimori.cli.options import DEFAULT_DATA, DEFAULT_KEYS, ConfigFile, Data, Json, Keys, installation
 from sekimori.cli.terminal import escape_lines, print_json, say
+from sekimori.cli.whoami import system_user
 from sekimori.errors import PolicyFileError, UsageError
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def apply(
         )
     places = installation(data, keys, config)
     try:
-        applied = apply_file(places, settings, file, by=getpass.getuser())
+        applied = apply_file(places, settings, file, by=system_user())
     except PolicyFileError as error:
         _refuse(error, file)
     policy = policy_published(places, applied.version)
@@ -96,7 +96,7 @@ def check(
 
     settings = configured(config)
     try:
-        check_file(Places(data, keys, settings.storage.url), settings, file)
+        check_file(Places.of(data, keys, settings), settings, file)
     except PolicyFileError as error:
         _refuse(error, file)
     print(f"{file}: no fault")

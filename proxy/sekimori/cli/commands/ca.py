@@ -25,7 +25,7 @@ def export(data: Data = DEFAULT_DATA, keys: Keys = DEFAULT_KEYS) -> None:
       sekimori ca export > sekimori-ca.pem
       curl --cacert sekimori-ca.pem --proxy http://127.0.0.1:8080 https://api.openai.com/v1/models
     """
-    from sekimori.gate.keyfiles import export_root
+    from sekimori.gate.keyfiles import export_root, own_folder
 
     places = installation(data, keys)
-    sys.stdout.write(export_root(places.keys / "gate").decode("ascii"))
+    sys.stdout.write(export_root(own_folder(places.keys)).decode("ascii"))

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-import getpass
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from sekimori.cli.options import DEFAULT_DATA, DEFAULT_KEYS, ConfigFile, Data, Json, Keys, installation
+from sekimori.cli.options import (
+    DEFAULT_DATA,
+    DEFAULT_KEYS,
+    ConfigFile,
+    Data,
+    Json,
+    Keys,
+    configured,
+    installation,
+)
 from sekimori.cli.terminal import escape_lines, print_json, print_table, say
 from sekimori.errors import UsageError
 
@@ -73,6 +80,9 @@ def show(
         bool, typer.Option("--content", help="Add prompt, output, messages, tool calls.")
     ] = False,
     reason: Annotated[str, typer.Option("--reason", help="Why the content is read; it is recorded.")] = "",
+    account: Annotated[
+        str | None, typer.Option("--as", metavar="USER", help="Sign in; the password is asked for.")
+    ] = None,
     json: Json = False,
     data: Data = DEFAULT_DATA,
     keys: Keys = DEFAULT_KEYS,
@@ -86,15 +96,15 @@ def show(
     """
     from sekimori.cli.catch_up import catch_up
     from sekimori.cli.opened import log_reader
+    from sekimori.cli.reading import reader
 
-    if content:
-        may_read_content(reason, config)
     places = installation(data, keys, config)
+    who = reader(places, configured(config), account=account, reason=reason) if content else None
     _wait(catch_up(places))
     with log_reader(places) as log:
         found = log.show(record_id)
-        if found is not None and content:
-            read = log.content(record_id, reader=getpass.getuser(), reader_source="os", reason=reason)
+        if found is not None and who is not None:
+            read = log.content(record_id, reader=who.name, reader_source=who.source, reason=who.reason)
             found = {**found, **(read.fields() if read is not None else {})}
     if found is None:
         say(f"There is no record {record_id}; sekimori log list names those there are.")
@@ -103,19 +113,6 @@ def show(
         print_json(found)
     else:
         _print_record(found)
-
-
-def may_read_content(reason: str, config: Path | None) -> None:
-    """Refuse whoever gives no reason, and everybody where the profile leaves reading to the web pages."""
-    from sekimori.cli.options import configured
-
-    if not reason.strip():
-        raise UsageError("Reading content needs a reason, which is recorded.", hint="Give --reason TEXT.")
-    if configured(config).profile != "enterprise":
-        raise UsageError(
-            "In this profile the operating system's user may not read content.",
-            hint="An authenticated reader reads it in the web pages.",
-        )
 
 
 def _wait(stored: bool) -> None:

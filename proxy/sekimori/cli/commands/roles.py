@@ -62,4 +62,4 @@ def _run(data: Path, keys: Path, settings: Config, role: str) -> None:
     from sekimori.cli.first_start import first_start
     from sekimori.cli.serve import Installation, run
 
-    run(Installation(settings, Places(data, keys, settings.storage.url), (role,)), first_start)
+    run(Installation(settings, Places.of(data, keys, settings), (role,)), first_start)

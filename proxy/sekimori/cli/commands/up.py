@@ -46,7 +46,7 @@ def up(
     from sekimori.cli.serve import Installation, run
 
     settings = settings_of(config, listen, console, metrics, workers)
-    run(Installation(settings, Places(data, keys, settings.storage.url)), first_start)
+    run(Installation(settings, Places.of(data, keys, settings)), first_start)
 
 
 def init(data: Data = DEFAULT_DATA, keys: Keys = DEFAULT_KEYS, config: ConfigFile = None) -> None:
@@ -56,14 +56,14 @@ def init(data: Data = DEFAULT_DATA, keys: Keys = DEFAULT_KEYS, config: ConfigFil
 
     \b
     Example:
-      sekimori init --data /var/lib/sekimori --keys /etc/sekimori/keys
+      sekimori init --data /var/lib/sekimori --keys /var/lib/sekimori-keys
     """
     from sekimori.cli.first_start import first_start
     from sekimori.cli.places import Places
     from sekimori.cli.serve import Installation, make_only
 
     settings = settings_of(config)
-    make_only(Installation(settings, Places(data, keys, settings.storage.url)), first_start)
+    make_only(Installation(settings, Places.of(data, keys, settings)), first_start)
 
 
 def settings_of(

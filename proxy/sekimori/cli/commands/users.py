@@ -53,14 +53,14 @@ def add(
       sekimori user add yamada --group summarisers
       printf '%s\\n' "$PROXY_PASSWORD" | sekimori user add yamada --proxy-password-stdin
     """
-    from sekimori.cli.opened import now_us, store_session
+    from sekimori.cli.opened import now_us, people_names, store_session
     from sekimori.store.people import PersonRepo
     from sekimori.vault.passwords import hash_password
 
     places = installation(data, keys, config)
     password, proxy = _secrets(password_stdin, proxy_password_stdin)
     with store_session(places) as session:
-        account = PersonRepo(session).add(
+        account = PersonRepo(session, people_names(places)).add(
             name,
             now_us=now_us(),
             groups=groups or (),
@@ -70,7 +70,7 @@ def add(
         )
     _done(places, account, "made", json)
     if not proxy:
-        say("It has no proxy password yet; set it with: sekimori user passwd NAME --proxy")
+        say(f"It has no proxy password yet; set it with: sekimori user passwd {escape(account.name)} --proxy")
 
 
 @group.command("list")
@@ -83,12 +83,12 @@ def list_accounts(
     Example:
       sekimori user list --json
     """
-    from sekimori.cli.opened import store_session
+    from sekimori.cli.opened import people_names, store_session
     from sekimori.store.people import PersonRepo
 
     places = installation(data, keys, config)
     with store_session(places) as session:
-        shown = [_shown(account) for account in PersonRepo(session).list()]
+        shown = [_shown(account) for account in PersonRepo(session, people_names(places)).list()]
     if json:
         for account in shown:
             print_json(account)
@@ -111,12 +111,14 @@ def disable(
     Example:
       sekimori user disable yamada
     """
-    from sekimori.cli.opened import now_us, store_session
+    from sekimori.cli.opened import now_us, people_names, store_session
     from sekimori.store.people import PersonRepo
 
     places = installation(data, keys, config)
     with store_session(places) as session:
-        account = PersonRepo(session).set_disabled(name, disabled=not enable, now_us=now_us())
+        account = PersonRepo(session, people_names(places)).set_disabled(
+            name, disabled=not enable, now_us=now_us()
+        )
     _done(places, account, "opened again" if enable else "disabled", json)
 
 
@@ -139,7 +141,7 @@ def passwd(
       printf '%s\\n' "$PASSWORD" | sekimori user passwd yamada --password-stdin
     """
     from sekimori.cli import secrets_in
-    from sekimori.cli.opened import now_us, store_session
+    from sekimori.cli.opened import now_us, people_names, store_session
     from sekimori.store.people import PersonRepo
     from sekimori.vault.passwords import hash_password
 
@@ -154,7 +156,7 @@ def passwd(
         entered = secrets_in.ask("proxy password" if proxy else "password")
         password, proxy_password = ("", entered) if proxy else (entered, "")
     with store_session(places) as session:
-        people = PersonRepo(session)
+        people = PersonRepo(session, people_names(places))
         account = people.get(name)
         if password:
             account = people.set_password(name, hash_password(password), now_us=now_us())

@@ -5,55 +5,99 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sekimori.cli.options import DEFAULT_DATA, DEFAULT_KEYS, ConfigFile, Data, Json, Keys, installation
-from sekimori.cli.terminal import escape, print_json
+from sekimori.cli.options import (
+    DEFAULT_DATA,
+    DEFAULT_KEYS,
+    ConfigFile,
+    Data,
+    Json,
+    Keys,
+    configured,
+    installation,
+)
+from sekimori.cli.terminal import print_json
+from sekimori.cli.verify_report import as_json, print_report
+from sekimori.errors import UsageError
 
 if TYPE_CHECKING:
-    from sekimori.store.verify import Progress, Report
+    from sekimori.cli.places import Places
+    from sekimori.store.verify import Progress, Report, Scope
 
 _ALTERED = 1
+_STATE = "verified.json"
 
 
 def verify(
-    json: Json = False, data: Data = DEFAULT_DATA, keys: Keys = DEFAULT_KEYS, config: ConfigFile = None
+    full: Annotated[bool, typer.Option("--full", help="Everything; this is the default.")] = False,
+    since_last: Annotated[
+        bool, typer.Option("--since-last", help="Only what came after the last check that found no fault.")
+    ] = False,
+    signatures: Annotated[
+        bool, typer.Option("--signatures", help="Every signature too, which takes several times as long.")
+    ] = False,
+    processes: Annotated[
+        int, typer.Option("--processes", min=0, help="At most so many; 0 means one a core.")
+    ] = 0,
+    json: Json = False,
+    data: Data = DEFAULT_DATA,
+    keys: Keys = DEFAULT_KEYS,
+    config: ConfigFile = None,
 ) -> None:
     """Check everything stored: exit 0 intact, 1 with each fault named, 2 could not check.
 
     \b
-    Example:
+    Examples:
       sekimori verify --json
+      sekimori verify --since-last --signatures
     """
-    report = _checked(data, keys, config)
+    from sekimori.store.verify import Scope
+
+    if full and since_last:
+        raise UsageError("--full and --since-last exclude each other.")
+    places = installation(data, keys, config)
+    scope = Scope(signatures=signatures, processes=processes)
+    report = _checked(places, config, scope, since_last=since_last)
     if json:
-        print_json(
-            {"ok": report.ok, "faults": report.faults, "covers": report.covers, "counts": report.counts}
-        )
+        print_json(as_json(report))
     else:
-        for fault in report.faults:
-            print(
-                escape(f"{fault.what}: {fault.table} {fault.key}{': ' if fault.detail else ''}{fault.detail}")
-            )
-        checked = ", ".join(f"{table} {count}" for table, count in report.counts.items())
-        print(f"{'Intact' if report.ok else f'{len(report.faults)} faults'}; rows checked: {checked}.")
+        print_report(report)
     if not report.ok:
         raise typer.Exit(_ALTERED)
 
 
-def _checked(data: Data, keys: Keys, config: ConfigFile) -> Report:
-    from sekimori.cli.opened import cipher, store, tokens
-    from sekimori.ledger.lanes import lanes, read_shipped
-    from sekimori.store.verify import verify as check
+def _checked(places: Places, config: ConfigFile, scope: Scope, *, since_last: bool) -> Report:
+    from dataclasses import replace
 
-    places = installation(data, keys, config)
+    from sekimori.cli.evidence import outside, writers
+    from sekimori.cli.opened import node, now_us, policy_names, store, store_keys
+    from sekimori.store.verify import markers
+    from sekimori.store.verify import verify as check
+    from sekimori.store.verifying.verified import read_verified, write_verified
+
     # Read before the database: what the spool's markers promise must be in it.
-    shipped = {folder.name: read_shipped(folder).at().n for folder in lanes(places.spool)}
-    key, search = cipher(places), tokens(places)
+    shipped = markers(places.spool)
+    opened, state = store_keys(places), places.ledger / _STATE
+    if since_last:
+        scope = replace(scope, since=read_verified(state, opened.store_key))
     with store(places) as engine, _progress() as progress:
-        return check(engine, key, tokens=search, progress=progress, shipped=shipped)
+        report = check(
+            engine,
+            opened,
+            writers=writers(places),
+            outside=outside(places, configured(config)),
+            node=node(places),
+            scope=scope,
+            policies=policy_names(places),
+            progress=progress,
+            shipped=shipped,
+        )
+    if report.ok and places.ledger.is_dir():
+        write_verified(state, opened.store_key, replace(report.verified, time_us=now_us()))
+    return report
 
 
 @contextmanager

@@ -1,0 +1,243 @@
+"""``sekimori erase``: take a person, whole months or single records out of everything, lawfully and visibly."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from datetime import date
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sekimori.cli.options import DEFAULT_DATA, DEFAULT_KEYS, ConfigFile, Data, Json, Keys, installation
+from sekimori.cli.terminal import escape, print_json, print_table, say
+from sekimori.cli.whoami import system_user
+from sekimori.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sekimori.cli.places import Places
+    from sekimori.store.erasing import Authority, Erased, Eraser
+    from sekimori.store.surveying import Preview, Wanted
+
+_COLUMNS = ("class", "month", "records", "data_keys")
+_PAUSE = 0.2
+
+By = Annotated[str, typer.Option("--by", help="Who carries it out; otherwise the operating system's user.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do it. Without this, only say what would happen.")]
+
+
+def erase(
+    subject: Annotated[str | None, typer.Option("--subject", help="Everything of this user.")] = None,
+    before: Annotated[
+        str | None, typer.Option("--before", help="Every month before this day, the first of a month.")
+    ] = None,
+    records: Annotated[
+        list[str] | None, typer.Option("--record", help="This record; may be repeated.")
+    ] = None,
+    only: Annotated[
+        bool, typer.Option("--only", help="Refuse if later records repeat words of those named.")
+    ] = False,
+    classes: Annotated[
+        list[str] | None, typer.Option("--class", help="Only this retention class; may be repeated.")
+    ] = None,
+    basis: Annotated[str, typer.Option("--basis", help="The legal basis: a code, or CODE: TEXT.")] = "",
+    approver: Annotated[str, typer.Option("--approver", help="The account of who approved it.")] = "",
+    by: By = "",
+    yes: Yes = False,
+    wait: Annotated[
+        float, typer.Option("--wait", min=0, help="Seconds to wait until the spool gives it up.")
+    ] = 60.0,
+    json: Json = False,
+    data: Data = DEFAULT_DATA,
+    keys: Keys = DEFAULT_KEYS,
+    config: ConfigFile = None,
+) -> None:
+    """Show what an erasure would take; with --yes, erase it: keys, text, names and search.
+
+    Entries, leaves and proofs stay as they are. A legal hold keeps what it names. The approver must be an
+    enabled account and somebody else than who carries it out. Codes for --basis: appi-22, appi-35, appi-98,
+    consent, court, mistake, retention, other.
+
+    \b
+    Examples:
+      sekimori erase --subject yamada --basis "appi-35: request 2026-15" --approver sato --yes
+      sekimori erase --record 01J... --basis mistake --approver sato
+    """
+    from sekimori.cli.catch_up import catch_up
+    from sekimori.store.erasing import Authority
+
+    wanted = _wanted(subject, before, records or [], classes or [], only=only)
+    authority = Authority(basis=basis.strip(), approver=approver, by=executing(by))
+    places = installation(data, keys, config)
+    if yes:
+        _authorised(places, authority, by)
+    if not catch_up(places):
+        say("The archivist has not stored everything yet; what it stores later is not covered.")
+    with _eraser(places) as eraser:
+        if not yes:
+            show_preview(eraser.preview(wanted), json=json)
+            return
+        _wait_for_spool(places, eraser, wanted, wait)
+        _show_done(eraser.carry_out(wanted, authority), json=json)
+
+
+def executing(by: str) -> str:
+    """Return who carries a thing out: always the operating system's user, and whom that one names."""
+    user = system_user()
+    return f"{by} (os: {user})" if by else f"os: {user}"
+
+
+def _wanted(
+    subject: str | None, before: str | None, records: list[str], classes: list[str], *, only: bool
+) -> Wanted:
+    from sekimori.policy.people import canonical_name
+    from sekimori.store.retention import with_metadata
+    from sekimori.store.surveying import Wanted
+
+    if sum((subject is not None, before is not None, bool(records))) != 1:
+        raise UsageError("Say what to erase.", hint="Give one of --subject, --before or --record.")
+    if subject is not None and not canonical_name(subject):
+        raise UsageError("--subject needs a name.")
+    if only and not records:
+        raise UsageError("--only goes with --record.")
+    return Wanted(
+        subject=None if subject is None else canonical_name(subject),
+        before=None if before is None else _month(before),
+        classes=with_metadata(frozenset(classes)),
+        records=frozenset(records),
+        only=only,
+    )
+
+
+def _month(before: str) -> str:
+    try:
+        day = date.fromisoformat(before)
+    except ValueError as error:
+        raise UsageError(f'--before "{before}" is no day.', hint="Write 2026-04-01.") from error
+    if day.day != 1:
+        raise UsageError(
+            f"Keys belong to whole months, and {day} is in the middle of one.",
+            hint=f"Give --before {day.replace(day=1)}, or single records with --record.",
+        )
+    return f"{day:%Y-%m}"
+
+
+def _authorised(places: Places, authority: Authority, by: str) -> None:
+    """Refuse an erasure that nobody else has approved."""
+    from sekimori.cli.opened import people_names, store_session
+    from sekimori.policy.people import canonical_name
+    from sekimori.store.erasing import CODES
+    from sekimori.store.people import PersonRepo
+
+    if not authority.basis or not authority.approver:
+        raise UsageError(
+            "An erasure needs a legal basis and an approver.", hint="Give --basis and --approver."
+        )
+    if not authority.named:
+        raise UsageError(
+            f'--basis "{authority.basis}" begins with no code.',
+            hint=f'Write one of {", ".join(CODES)}, or "CODE: TEXT".',
+        )
+    name = canonical_name(authority.approver)
+    with store_session(places) as session:
+        account = PersonRepo(session, people_names(places)).get(name)
+    if account is None or account.disabled:
+        raise UsageError(f"The approver {name} has no enabled account.", hint="See: sekimori user list")
+    if name in {canonical_name(by), canonical_name(system_user())}:
+        raise UsageError("Nobody approves their own erasure.", hint="Name somebody else with --approver.")
+
+
+@contextmanager
+def _eraser(places: Places) -> Iterator[Eraser]:
+    from sekimori.cli.opened import new_id, now_us, store, store_keys
+    from sekimori.store.erasing import Eraser
+
+    keys = store_keys(places)
+    with store(places) as engine:
+        yield Eraser(engine, keys, clock=now_us, new_id=new_id, spool=places.spool)
+
+
+def _wait_for_spool(places: Places, eraser: Eraser, wanted: Wanted, seconds: float) -> None:
+    """Ask the workers to begin new segments, and wait until the old ones are given up."""
+    from sekimori.ledger.lanes import ask_to_roll
+
+    deadline = time.monotonic() + seconds
+    while (lanes := eraser.preview(wanted).spool) and time.monotonic() < deadline:
+        for lane in lanes:
+            ask_to_roll(places.spool / lane)
+        time.sleep(_PAUSE)
+
+
+def show_preview(preview: Preview, *, json: bool) -> None:
+    """Print what an erasure would do."""
+    if json:
+        print_json(
+            {
+                "dry_run": True,
+                "counts": [_row(count) for count in preview.counts],
+                "records": preview.records,
+                "covered": preview.covered,
+                "rebased": preview.rebased,
+                "held": [_row(count) for count in preview.held],
+                "held_records": preview.held_records,
+                "unknown": preview.unknown,
+                "in_flight": preview.in_flight,
+                "spool": preview.spool,
+            }
+        )
+        return
+    print_table(_COLUMNS, [_row(count) for count in preview.counts])
+    for line in _lines(preview):
+        print(escape(line))
+    print("Nothing would be erased." if preview.is_nothing else "Nothing was erased. To do it: --yes")
+
+
+def _lines(preview: Preview) -> Iterator[str]:
+    for rid, covered in preview.covered.items():
+        yield f"{rid} is repeated by, and takes along: {', '.join(covered)}"
+    if preview.rebased:
+        yield f"Stay, and are written anew without it: {', '.join(preview.rebased)}"
+    for count in preview.held:
+        yield f"A legal hold keeps {count.records} records of {count.klass}, {count.month}."
+    if preview.held_records:
+        yield f"A legal hold keeps: {', '.join(preview.held_records)}"
+    if preview.unknown:
+        yield f"Unknown, or erased already: {', '.join(preview.unknown)}"
+    if preview.in_flight:
+        yield f"{preview.in_flight} exchanges are still going on; what comes of them later is not kept."
+    for lane, entries in preview.spool.items():
+        yield f"The spool still holds {entries} entries in {lane}; the erasure waits until it gives them up."
+
+
+def _row(count: Any) -> dict[str, object]:
+    return {
+        "class": count.klass,
+        "month": count.month,
+        "records": count.records,
+        "data_keys": count.data_keys,
+    }
+
+
+def _show_done(done: Erased, *, json: bool) -> None:
+    if json:
+        print_json(
+            {
+                "dry_run": False,
+                "event": done.event,
+                "counts": [_row(count) for count in done.counts],
+                "records": done.records,
+                "rebased": done.rebased,
+                "data_keys": [id_.hex() for id_ in done.shredded.data_keys],
+                "old_epoch": done.shredded.old_epoch,
+                "new_epoch": done.shredded.new_epoch,
+                "living": done.shredded.living,
+            }
+        )
+        return
+    print_table(_COLUMNS, [_row(count) for count in done.counts])
+    print(
+        f"Erased {done.records} records (event {done.event}); key epoch {done.shredded.old_epoch} is destroyed,"
+        f" {done.shredded.new_epoch} begins. Copies of the key folder from before now must be destroyed too."
+    )

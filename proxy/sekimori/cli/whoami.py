@@ -1,0 +1,15 @@
+"""Whose process this is, as the operating system knows it: not what an environment variable says."""
+
+from __future__ import annotations
+
+import os
+import pwd
+
+
+def system_user() -> str:
+    """Return the account's name, or its number where it has none."""
+    number = os.getuid()
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"uid {number}"
