@@ -321,6 +321,42 @@ _RECORD = Row(
             "alarm means that evidence is not what it must be: look at once.",
             width=12,
         ),
+        Panel(
+            "証人の回答",
+            "Answers of witnesses",
+            (
+                Query(
+                    f"sum by (result) (increase(sekimori_ledger_witness_answers_total{_HERE}[1h]))",
+                    "{{result}}",
+                ),
+            ),
+            "conflict は証人が別の記録を覚えていることを示します。直ちに調べてください。",
+            "conflict means that a witness remembers another record: look at once.",
+            width=12,
+        ),
+        Panel(
+            "チェックポイントの鮮度",
+            "Age of the checkpoint, and of the last witnessed one",
+            (
+                Query(f"max(sekimori_ledger_checkpoint_age_seconds{_HERE})", "checkpoint"),
+                Query(f"max(sekimori_ledger_unwitnessed_seconds{_HERE})", "witnessed"),
+            ),
+            "証人のいない時間が上限に達すると、AI への通信が拒否されます。証人を設定していなければ 0 です。",
+            "At the limit of time without witnesses AI traffic is refused. 0 where none is configured.",
+            unit="s",
+            width=12,
+        ),
+        Panel(
+            "台帳の木と、チェックポイントを待つ記録",
+            "Trees of the ledger, and records that wait for a checkpoint",
+            (
+                Query(f"max(sekimori_ledger_trees{_HERE})", "trees"),
+                Query(f"max(sekimori_ledger_leaves_waiting{_HERE})", "waiting"),
+            ),
+            "木が 0 のときは、外部の記憶と食い違い、台帳が止まっています。",
+            "0 trees: a memory outside contradicts them, and the ledger stands still.",
+            width=12,
+        ),
     ),
 )
 

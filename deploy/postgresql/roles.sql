@@ -13,7 +13,8 @@
 --   owner          whoever runs this and `sekimori init`: migrates. No process runs under it.
 --   archivist      adds evidence; changes of it only what an outcome adds to its index row, and counters
 --   reader         reads evidence, and records each reading: `sekimori log`, `sekimori verify`
---   eraser         takes content and tokens away: `sekimori erase` and retention
+--   eraser         destroys keys, takes content and tokens away: `sekimori erase`, `hold`, and retention. An
+--                  archivist that applies retention, or moves what an older release stored, is in this role too.
 --   publisher      reads accounts and applied files, keeps compiled snapshots
 --   administrator  applies files and keeps accounts: `sekimori apply`, `sekimori user`
 --   console        the web server: accounts, set-up links, and of the evidence the index, to read only
@@ -40,8 +41,13 @@ BEGIN
   EXECUTE format('REVOKE CREATE ON SCHEMA %I FROM PUBLIC', current_schema());
 END $$;
 
--- Evidence: added, never changed and never removed.
-GRANT SELECT, INSERT ON entry, content, record, search TO sekimori_archivist;
+-- Evidence: added, never changed and never removed. What other processes stored gets its place afterwards.
+GRANT SELECT, INSERT ON entry, content, record, search, statement, record_key, data_key, chunk, anchor, link,
+                        output_tag TO sekimori_archivist;
+GRANT UPDATE (tree, idx) ON entry, statement TO sekimori_archivist;
+GRANT SELECT, INSERT, UPDATE ON tree TO sekimori_archivist;
+GRANT SELECT, UPDATE (placed) ON event TO sekimori_archivist;
+GRANT SELECT ON key_epoch, hold TO sekimori_archivist;
 GRANT UPDATE (state, outcome_lane, outcome_n, ended_us, status, answer_parse, input_tokens, output_tokens,
               output_bytes) ON record TO sekimori_archivist;
 GRANT SELECT, INSERT, UPDATE ON lane, lane_list TO sekimori_archivist;
@@ -49,22 +55,35 @@ GRANT SELECT, UPDATE, DELETE ON upkeep TO sekimori_archivist;
 GRANT EXECUTE ON FUNCTION sekimori_month(bigint) TO sekimori_archivist;
 
 -- A reading is itself a record, in a lane of its own.
-GRANT SELECT ON entry, content, record, search, reading, lane, lane_list, upkeep, policy_version
+GRANT SELECT ON entry, content, record, search, reading, lane, lane_list, upkeep, policy_version, statement,
+                tree, event, hold, key_epoch, data_key, record_key, chunk, anchor, link, output_tag
   TO sekimori_reader;
-GRANT INSERT ON entry, record, search, reading TO sekimori_reader;
+GRANT INSERT ON entry, record, search, reading, record_key, data_key TO sekimori_reader;
 GRANT INSERT, UPDATE ON lane, lane_list TO sekimori_reader;
 GRANT EXECUTE ON FUNCTION sekimori_month(bigint) TO sekimori_reader;
 
-GRANT SELECT ON entry, content, record, search, reading, lane, lane_list, upkeep TO sekimori_eraser;
+-- An erasure destroys keys, takes text away, and writes anew what leaned on that text. It never takes an entry,
+-- a leaf or a place.
+GRANT SELECT ON entry, content, record, search, reading, lane, lane_list, upkeep, hold, event TO sekimori_eraser;
 GRANT DELETE ON content, search TO sekimori_eraser;
-GRANT UPDATE ON record TO sekimori_eraser;
+GRANT UPDATE (state, operation, reasons, parse, prompt_bytes, status, answer_parse, input_tokens, output_tokens,
+              output_bytes) ON record TO sekimori_eraser;
+GRANT UPDATE (sealed, sealed_sha256) ON content TO sekimori_eraser;
+GRANT UPDATE (sealed) ON entry TO sekimori_eraser;
+GRANT SELECT, INSERT, UPDATE, DELETE ON key_epoch, data_key, record_key TO sekimori_eraser;
+GRANT SELECT, INSERT, DELETE ON chunk, anchor, link, output_tag TO sekimori_eraser;
+GRANT UPDATE (tag) ON output_tag TO sekimori_eraser;
+GRANT INSERT ON event, hold TO sekimori_eraser;
+GRANT UPDATE (sealed, lifted_us) ON hold TO sekimori_eraser;
+GRANT INSERT, UPDATE, DELETE ON upkeep TO sekimori_eraser;
 
 -- Accounts and policy; whoever changes them holds the one row of turn.
 GRANT SELECT, UPDATE ON turn TO sekimori_publisher, sekimori_administrator, sekimori_console;
+GRANT SELECT ON upkeep TO sekimori_publisher, sekimori_administrator, sekimori_console;
 GRANT SELECT ON person, policy_document, policy_version TO sekimori_publisher;
 GRANT INSERT ON policy_version TO sekimori_publisher;
 GRANT SELECT ON person, invite, policy_document, policy_version TO sekimori_administrator;
 GRANT INSERT, UPDATE ON person, invite TO sekimori_administrator;
 GRANT INSERT ON policy_document TO sekimori_administrator;
-GRANT SELECT ON record, person, invite, policy_document, policy_version TO sekimori_console;
+GRANT SELECT ON record, person, invite TO sekimori_console;
 GRANT INSERT, UPDATE ON person, invite TO sekimori_console;

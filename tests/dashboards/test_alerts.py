@@ -31,6 +31,13 @@ WELL = {
     'sekimori_gate_errors_total{hook="record", %s}': "0x60",
     'sekimori_archivist_faults_total{kind="alarm", %s}': "0x60",
     'sekimori_archivist_faults_total{kind="busy", %s}': "0+0.5x60",
+    "sekimori_ledger_checkpoint_age_seconds{%s}": "59x60",
+    'sekimori_ledger_witness_answers_total{result="cosigned", %s}': "0+60x60",
+    'sekimori_ledger_witness_answers_total{result="conflict", %s}': "0x60",
+    'sekimori_ledger_witness_answers_total{result="unreachable", %s}': "0+0.2x60",
+    "sekimori_ledger_unwitnessed_seconds{%s}": "60x60",
+    "sekimori_ledger_unwitnessed_limit_seconds{%s}": "86400x60",
+    'sekimori_ledger_outside_faults_total{kind="timestamp", %s}': "0x60",
     'sekimori_archived_entries_total{kind="unknown-crash", %s}': "3x60",
     'sekimori_authentications_total{result="refused", %s}': "0+5x60",
     'sekimori_exchanges_total{service="a", parse="parsed", state="complete", %s}': "0+95x60",
@@ -81,6 +88,29 @@ TROUBLE = [
         "SekimoriArchivistBusy",
         {'sekimori_archivist_faults_total{kind="busy", %s}': "0+2x60"},
         id="busy for long",
+    ),
+    pytest.param(
+        "SekimoriLedgerStopped", {"sekimori_ledger_checkpoint_age_seconds{%s}": "301x60"}, id="no checkpoint"
+    ),
+    pytest.param(
+        "SekimoriWitnessConflict",
+        {'sekimori_ledger_witness_answers_total{result="conflict", %s}': _LATE},
+        id="a witness remembers more",
+    ),
+    pytest.param(
+        "SekimoriWitnessAway",
+        {'sekimori_ledger_witness_answers_total{result="unreachable", %s}': "0+2x60"},
+        id="a witness that is down",
+    ),
+    pytest.param(
+        "SekimoriUnwitnessed",
+        {"sekimori_ledger_unwitnessed_seconds{%s}": "21601x60"},
+        id="six hours without a witness",
+    ),
+    pytest.param(
+        "SekimoriOutsideMemory",
+        {'sekimori_ledger_outside_faults_total{kind="timestamp", %s}': _LATE},
+        id="no time-stamp",
     ),
     pytest.param(
         "SekimoriUnknownCrash",

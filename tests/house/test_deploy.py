@@ -104,6 +104,14 @@ def test_data_and_keys_are_two_volumes_and_nobody_else_has_them():
     ]
 
 
+def test_the_keys_outlive_the_container_and_can_be_changed_by_it():
+    service, volumes = compose()["services"]["sekimori"], compose()["volumes"]
+    for name in ("data", "keys"):
+        assert f"{name}:/{name}" in service["volumes"], "writable: trees grow, erasures destroy keys"
+        assert volumes[name] == {}, "a volume of the engine's own, on disk"
+        assert not [mount for mount in service["tmpfs"] if mount.startswith(f"/{name}")]
+
+
 def test_the_containers_configuration_is_one_that_the_program_accepts():
     service = compose()["services"]["sekimori"]
     assert service["command"] == ["up", "--config", INSIDE]

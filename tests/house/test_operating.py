@@ -15,7 +15,7 @@ PAGE = (ROOT / "docs" / "operating.md").read_text("utf-8")
 
 def documented():
     """Each key with the default that the page gives it, as TOML."""
-    return dict(re.findall(r"^\| `([a-z_.]+)` \| `([^`]*)` \| ", PAGE, re.MULTILINE))
+    return dict(re.findall(r"^\| `([a-z0-9_.]+)` \| `([^`]*)` \| ", PAGE, re.MULTILINE))
 
 
 def configured():

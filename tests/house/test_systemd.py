@@ -20,6 +20,10 @@ from support.namespaces import needs_root, seeing_python
 
 ROOT = Path(__file__).parents[2]
 UNITS = sorted((ROOT / "deploy" / "systemd").glob("*.service"))
+# The witness stands alone, on another host.
+ROLES = [unit for unit in UNITS if unit.stem != "sekimori-witness"]
+ARCHIVE = next(unit for unit in ROLES if unit.stem == "sekimori-archive")
+GATE = next(unit for unit in ROLES if unit.stem == "sekimori-gate")
 SEKIMORI = Path(sys.executable).with_name("sekimori")
 _HARDENING = "# --- hardening"
 
@@ -72,8 +76,8 @@ def test_the_hardening_is_the_same_in_all_units():
 @pytest.mark.req("UPD-P5-1")
 def test_every_role_has_a_user_of_its_own():
     users = {setting(unit, "User") for unit in UNITS}
-    assert users == {"sekimori-gate", "sekimori-archive", "sekimori-web"}
-    declared = (ROOT / "deploy/systemd/sysusers.conf").read_text("utf-8")
+    assert users == {"sekimori-gate", "sekimori-archive", "sekimori-web", "sekimori-witness"}
+    declared = "".join(path.read_text("utf-8") for path in (ROOT / "deploy/systemd").glob("sysusers*.conf"))
     assert all(re.search(rf"^u {user}\s", declared, re.MULTILINE) for user in users)
 
 
@@ -84,11 +88,14 @@ def test_what_a_unit_starts_is_a_command_with_those_options(unit):
     assert all(option in known for option in options if option.startswith("--"))
 
 
+def role_of(unit):
+    return setting(unit, "ExecStart").split()[1]
+
+
 def test_a_drain_fits_into_the_time_that_systemd_leaves():
     from sekimori.cli.config import Config
 
-    unit = next(unit for unit in UNITS if unit.stem == "sekimori-gate")
-    assert float(setting(unit, "TimeoutStopSec")) > Config().gate.drain + 15
+    assert float(setting(GATE, "TimeoutStopSec")) > Config().gate.drain + 15
 
 
 # --- three users at work -------------------------------------------------------------------------
@@ -100,7 +107,7 @@ class Machine:
     def __init__(self, root):
         self.root = root
         self.data = root / "var/lib/sekimori"
-        self.master = root / "etc/sekimori/keys"
+        self.keys = root / "var/lib/sekimori-keys"
         self.gate, self.web, *self.metrics = free_ports(5)
         for folder in ("etc/sekimori", "var/lib", "usr/lib/sysusers.d", "usr/lib/tmpfiles.d"):
             (root / folder).mkdir(parents=True, exist_ok=True)
@@ -108,25 +115,51 @@ class Machine:
         self.config.write_text(
             f'[gate]\nlisten = "127.0.0.1:{self.gate}"\ndrain = "1s"\n[console]\nlisten = "127.0.0.1:{self.web}"\n'
         )
-        self.run("init")
-        for kind, program in (("sysusers", []), ("tmpfiles", ["--create"])):
-            (root / f"usr/lib/{kind}.d/sekimori.conf").write_bytes(
-                (ROOT / f"deploy/systemd/{kind}.conf").read_bytes()
-            )
-            command = [needs_program(f"systemd-{kind}"), *program, f"--root={root}", "sekimori.conf"]
-            made = subprocess.run(command, capture_output=True, text=True)
-            assert made.returncode == 0, made.stderr
+        self.systemd("sysusers")
         self.users = self._ids("passwd")
         self.groups = self._ids("group")
+        self.init()
+
+    def init(self):
+        """Do what root does once, and after an upgrade."""
+        command = [str(SEKIMORI), "init", *self.folders()]
+        subprocess.run(command, capture_output=True, text=True, check=True)
+        self.systemd("tmpfiles", "--create")
+
+    def systemd(self, kind, *program):
+        """Apply one of the files in deploy/systemd."""
+        (self.root / f"usr/lib/{kind}.d/sekimori.conf").write_bytes(
+            (ROOT / f"deploy/systemd/{kind}.conf").read_bytes()
+        )
+        command = [needs_program(f"systemd-{kind}"), *program, f"--root={self.root}", "sekimori.conf"]
+        made = subprocess.run(command, capture_output=True, text=True)
+        assert made.returncode == 0, made.stderr
+
+    def folders(self):
+        """Say where all of it lies, as options."""
+        return ["--data", str(self.data), "--keys", str(self.keys), "--config", str(self.config)]
 
     def _ids(self, file):
         rows = (line.split(":") for line in (self.root / "etc" / file).read_text("utf-8").splitlines())
         return {row[0]: int(row[2]) for row in rows}
 
     def run(self, *arguments, stdin=""):
-        folders = ["--data", str(self.data), "--keys", str(self.master), "--config", str(self.config)]
-        command = [str(SEKIMORI), *arguments, *folders[: 6 if arguments[0] == "init" else 4]]
-        return subprocess.run(command, input=stdin, capture_output=True, text=True, check=True).stdout
+        """Run a command as the archivist's user, whose work commands do."""
+        environment = {
+            f"SEKIMORI_{name.upper()}": str(path)
+            for name, path in (("data", self.data), ("keys", self.keys), ("config", self.config))
+        }
+        command = self.as_user(ARCHIVE, [str(SEKIMORI), *arguments])
+        ran = subprocess.run(
+            seeing_python(self.root / "aside", command),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            env=os.environ | environment,
+            cwd=self.root,
+        )
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout
 
     def as_user(self, unit, command):
         """Wrap a command so that the user and the groups of a unit run it."""
@@ -141,11 +174,9 @@ class Machine:
 
     def start(self, unit, metrics):
         _, role, *options = setting(unit, "ExecStart").split()
-        keys = options[options.index("--keys") + 1]
-        command = [
-            *(str(SEKIMORI), role, "--data", str(self.data), "--keys", str(self.root / keys.lstrip("/"))),
-            *("--config", str(self.config), "--metrics", f"127.0.0.1:{metrics}"),
-        ]
+        for name, folder in (("--data", self.data), ("--keys", self.keys)):
+            assert options[options.index(name) + 1] == f"/{folder.relative_to(self.root)}"
+        command = [str(SEKIMORI), role, *self.folders(), "--metrics", f"127.0.0.1:{metrics}"]
         log = (self.root / f"{role}.log").open("wb")
         environment = {
             name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")
@@ -179,32 +210,89 @@ def machine():
         yield Machine(Path(folder))
 
 
+KEY_FILES = {
+    "gate": {
+        "archivist.pub",
+        "ca.pem",
+        "fingerprint.key",
+        "issuing.key",
+        "policy.key",
+        "signing.key",
+        "signing.pub",
+    },
+    "archive": {"archivist.key", "gate.pub", "kek", "lock.db", "logs", "signing.key", "store.key"},
+    "root": {"ca.key", "ca.pem", "issuing.pub", "people.key", "policy.key"},
+    "web": {"ca.pem", "people.key", "policy.key", "session.key"},
+}
+
+
 def test_each_user_reaches_its_own_keys_and_no_others(machine):
-    for unit in UNITS:
-        role = setting(unit, "ExecStart").split()[1]
-        own = Path(setting(unit, "ExecStart").partition("--keys ")[2].split()[0]).parts[3]
-        for folder in (machine.root / "run/sekimori").iterdir():
-            status = folder.stat()
-            assert stat.S_IMODE(status.st_mode) == 0o700
-            assert (status.st_uid == machine.users[setting(unit, "User")]) == (folder.name == own)
-        keys = machine.root / "run/sekimori" / own / "keys"
-        assert {path.name for path in keys.iterdir()} == set(KEYS_OF[role])
-        for path in keys.rglob("*"):
-            assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
-    found = {
-        path.relative_to(machine.root / "run/sekimori").as_posix()
-        for path in (machine.root / "run").rglob("*.key")
+    assert {path.name for path in machine.keys.iterdir() if path.is_dir()} == set(KEY_FILES)
+    for unit in ROLES:
+        own = KEYS_OF[role_of(unit)]
+        for role in KEY_FILES:
+            command = machine.as_user(unit, ["ls", str(machine.keys / role)])
+            assert (subprocess.run(command, capture_output=True).returncode == 0) == (role in own), (
+                unit,
+                role,
+            )
+        command = machine.as_user(unit, ["ls", str(machine.keys)])
+        assert subprocess.run(command, capture_output=True).returncode != 0, unit
+
+
+def test_every_key_folder_holds_what_its_role_needs_and_nothing_of_it_is_open(machine):
+    owners = {
+        role: own for unit in ROLES for own in [setting(unit, "User")] for role in KEYS_OF[role_of(unit)]
     }
-    assert {path for path in found if path.startswith("web/")} == {"web/keys/web/session.key"}
-    assert not [
-        path for path in found if path.startswith("gate/") and ("archivist" in path or "ca.key" in path)
-    ]
+    for role, files in KEY_FILES.items():
+        folder = machine.keys / role
+        assert {path.name for path in folder.iterdir()} == files
+        for path in (folder, *folder.rglob("*")):
+            status = path.stat()
+            assert stat.S_IMODE(status.st_mode) == (0o700 if path.is_dir() else 0o600), path
+            assert status.st_uid == machine.users[owners[role]], path
+
+
+def test_no_key_lies_in_memory_or_is_hidden_from_whoever_needs_it():
+    for unit in ROLES:
+        own = KEYS_OF[role_of(unit)]
+        hidden = {path.removeprefix("-") for path in setting(unit, "InaccessiblePaths").split()}
+        assert {f"/var/lib/sekimori-keys/{role}" for role in KEY_FILES if role not in own} <= hidden
+        assert not {f"/var/lib/sekimori-keys/{role}" for role in own} & hidden
+        assert "/run/" not in unit.read_text("utf-8")
+    assert "/run/" not in (ROOT / "deploy/systemd/tmpfiles.conf").read_text("utf-8").partition("\n")[2]
+    assert "/var/lib/sekimori-keys/archive" in setting(ARCHIVE, "ReadWritePaths").split()
+
+
+def test_a_service_that_lacks_a_key_says_what_to_run_and_makes_none(machine):
+    lost = [machine.keys / "root" / "people.key", machine.keys / "gate" / "policy.key"]
+    for path in lost:
+        path.unlink()
+    for unit, path in zip((ARCHIVE, GATE), lost, strict=True):
+        process = machine.start(unit, machine.metrics[0])
+        assert process.wait(60) == 2
+        log = (machine.root / f"{role_of(unit)}.log").read_text("utf-8")
+        assert f"{path} is missing" in log
+        assert "sekimori init" in log
+        assert not path.exists()
+    machine.init()
+    for path in lost:
+        assert path.stat().st_uid in {machine.users["sekimori-archive"], machine.users["sekimori-gate"]}
+
+
+def test_what_an_erasure_or_root_makes_belongs_to_the_archivist(machine):
+    subprocess.run([str(SEKIMORI), "keys", "rotate", *machine.folders()], check=True, capture_output=True)
+    machine.run("keys", "rotate")
+    assert {path.stat().st_uid for path in (machine.keys / "archive").rglob("*")} == {
+        machine.users["sekimori-archive"]
+    }
+    assert [path.name for path in (machine.keys / "archive/kek").iterdir()] == ["epoch-000003.key"]
 
 
 @pytest.mark.req("UPD-P5-1")
 def test_three_users_serve_and_record_together_and_the_gate_cannot_read_the_record(machine):
     order = ("archive", "gate", "console")
-    units = {setting(unit, "ExecStart").split()[1]: unit for unit in UNITS}
+    units = {setting(unit, "ExecStart").split()[1]: unit for unit in ROLES}
     running = {}
     try:
         for role, metrics in zip(order, machine.metrics, strict=True):
@@ -217,6 +305,12 @@ def test_three_users_serve_and_record_together_and_the_gate_cannot_read_the_reco
             assert time.monotonic() < deadline, machine.logs()
             connect(machine.gate, "yamada:pass-yamada-12345", "chatgpt.com:8443")
             time.sleep(0.3)
+        assert list((machine.keys / "archive/logs").glob("*.key")), "no tree has a key"
+        machine.run("user", "add", "sato")
+        basis = ("--basis", "appi-35: 請求 2026-15", "--approver", "sato")
+        machine.run("erase", "--subject", "yamada", *basis, "--yes")
+        assert "erased" in machine.run("log", "list", "--json")
+        machine.run("verify")
         for path in (machine.data / "sekimori.db", machine.data / "sekimori.db-wal"):
             reading = subprocess.run(machine.as_user(units["gate"], ["cat", str(path)]), capture_output=True)
             assert reading.returncode != 0, path
