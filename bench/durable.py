@@ -1,4 +1,4 @@
-"""The record without a network: entries made durable, stored and verified a second."""
+"""The record without a network: entries made durable a second."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ import time
 from pathlib import Path
 
 from figures import Figure, figure
+from shelf import PROMPT
 from stage import fdatasync_ms
 
-from sekimori.ledger.record import Entry
 from sekimori.ledger.spool import SpoolSettings, SpoolWriter
 from sekimori.vault.sealing import SegmentSealer
-from support.evidence import Installation, answered, asked
+from support.evidence import Installation, asked
+from support.spool import SIGNER
 
 _WAITING = 32
-_BATCH = 200
-_PROMPT = "来年度の予算案について、前回の会議で出た意見を三点に要約してください。" * 18
 
 
 def spool_rps(folder: Path, *, quick: bool) -> Figure:
@@ -34,8 +33,8 @@ def spool_rps(folder: Path, *, quick: bool) -> Figure:
 
 async def _spool(folder: Path, lane: str, public: bytes, seconds: float) -> float:
     settings = SpoolSettings(record_timeout=10.0)
-    writer = SpoolWriter(folder / "spool", lane, seal=SegmentSealer(public), settings=settings)
-    entry = asked("r1", prompt=_PROMPT)
+    writer = SpoolWriter(folder / "spool", lane, seal=SegmentSealer(public), signer=SIGNER, settings=settings)
+    entry = asked("r1", prompt=PROMPT)
     started = time.perf_counter()
 
     async def exchange() -> int:
@@ -49,51 +48,3 @@ async def _spool(folder: Path, lane: str, public: bytes, seconds: float) -> floa
     taken = time.perf_counter() - started
     await asyncio.to_thread(writer.close)
     return sum(counts) / taken
-
-
-def store_rps(folder: Path, *, quick: bool) -> Figure:
-    """Count entries a second that the archivist opens, reads, encrypts and stores."""
-    rounds, exchanges = (1, 100) if quick else (3, 3_000)
-    values = []
-    for number in range(rounds):
-        (own := folder / str(number)).mkdir()
-        house = Installation(own)
-        try:
-            _spooled(house, exchanges)
-            before = time.perf_counter()
-            entries = house.archivist.run_once().entries
-            values.append(entries / (time.perf_counter() - before))
-        finally:
-            house.close()
-    return figure("store_rps", "1/s", values, entries=2 * exchanges)
-
-
-def verify_rps(folder: Path, *, quick: bool) -> Figure:
-    """Count stored entries a second that ``verify`` opens and hashes again."""
-    rounds, exchanges = (1, 100) if quick else (3, 3_000)
-    values = []
-    house = Installation(folder)
-    try:
-        _spooled(house, exchanges)
-        house.archivist.run_once()
-        for _ in range(rounds):
-            before = time.perf_counter()
-            report = house.verify()
-            values.append(2 * exchanges / (time.perf_counter() - before))
-            assert report.ok, report.faults
-    finally:
-        house.close()
-    return figure("verify_rps", "1/s", values, entries=2 * exchanges)
-
-
-def _spooled(house: Installation, exchanges: int) -> None:
-    worker = house.worker("bench", segment_bytes=64 << 20)
-    batch: list[Entry] = []
-    for number in range(exchanges):
-        rid = f"r{number:06}"
-        batch += [asked(rid, prompt=_PROMPT), answered(rid)]
-        if len(batch) >= _BATCH:
-            worker.write(*batch)
-            batch.clear()
-    worker.write(*batch)
-    worker.close()

@@ -19,7 +19,9 @@ import core
 import durable
 import latency
 import memory
+import shelf
 import throughput
+import verifying
 from figures import Figure
 
 import wire
@@ -34,8 +36,9 @@ BENCHMARKS: dict[str, Callable[..., Figure]] = {
     "rss_500_streams": memory.rss_500_streams,
     "rss_growth": memory.rss_growth,
     "spool_rps": durable.spool_rps,
-    "store_rps": durable.store_rps,
-    "verify_rps": durable.verify_rps,
+    "store_rps": shelf.store_rps,
+    "bytes_per_turn": shelf.bytes_per_turn,
+    "verify_rps": verifying.verify_rps,
     "decide": core.decide,
     "compile": core.compile_policy,
     "wire_request": wire.read_chat,

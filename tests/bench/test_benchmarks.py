@@ -18,8 +18,18 @@ def bench(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=120)
 
 
-@pytest.mark.parametrize("name", ["decide", "compile", "spool_rps", "store_rps", "verify_rps"])
-def test_a_benchmark_of_the_core_prints_the_fields_of_the_contract(name, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "peer"),
+    [
+        ("decide", None),
+        ("compile", None),
+        ("spool_rps", None),
+        ("store_rps", "plain rows"),
+        ("bytes_per_turn", "whole bodies, compressed"),
+        ("verify_rps", "SHA-256 of the same rows"),
+    ],
+)
+def test_a_benchmark_of_the_core_prints_the_fields_of_the_contract(name, peer, tmp_path):
     result = bench(name, folder=tmp_path)
     assert result.returncode == 0, result.stderr
     (line,) = result.stdout.splitlines()
@@ -27,7 +37,7 @@ def test_a_benchmark_of_the_core_prints_the_fields_of_the_contract(name, tmp_pat
     assert list(figure)[: len(FIELDS)] == FIELDS
     assert figure["name"] == name
     assert figure["value"] > 0
-    assert figure["peer"] is None
+    assert figure["peer"] == peer
     assert figure["rounds"] >= 1
     assert not list(tmp_path.iterdir())
 
