@@ -1,0 +1,97 @@
+"""Signed apply files: in ``gov`` and ``local_gov`` two different registered authorities sign the file.
+
+An Ed25519 signature is over ``sekimori apply v1``, a line feed, and the SHA-256 of the file's bytes. In
+``enterprise`` an unsigned file is accepted and marked: its document says ``unsigned``, and so does every
+record that it decides.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Iterable
+
+import msgspec
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from sekimori.governance.authority import ApprovalAuthority
+from sekimori.governance.calendar import jst_date
+from sekimori.governance.refusals import refuse
+from sekimori.governance.rules import Rules
+from sekimori.policy.document import Document
+from sekimori.policy.people import canonical_name
+
+_CONTEXT = b"sekimori apply v1\n"
+
+
+class Signature(msgspec.Struct, frozen=True):
+    """Whose signature: the id of an approval authority, and the 64 bytes in hex."""
+
+    authority: str
+    signature: str
+
+
+def signed_bytes(text: bytes) -> bytes:
+    """Give what is signed of a file."""
+    return _CONTEXT + hashlib.sha256(text).hexdigest().encode()
+
+
+def signers(
+    text: bytes, signatures: Iterable[Signature], authorities: Iterable[ApprovalAuthority], at_us: int
+) -> tuple[ApprovalAuthority, ...]:
+    """List the living authorities whose signature is good: each person and each key counts once."""
+    day = jst_date(at_us)
+    known = {each.id: each for each in authorities if each.living(day) and each.public_key}
+    people: dict[str, ApprovalAuthority] = {}
+    keys: set[str] = set()
+    for signature in signatures:
+        authority = known.get(signature.authority)
+        if authority is None or not _good(text, signature, authority):
+            continue
+        name, key = canonical_name(authority.holder), authority.public_key.lower()
+        if name not in people and key not in keys:
+            people[name] = authority
+            keys.add(key)
+    return tuple(people.values())
+
+
+def signatures(
+    document: Document,
+    text: bytes,
+    given: Iterable[Signature],
+    authorities: Iterable[ApprovalAuthority],
+    rules: Rules,
+    at_us: int,
+) -> Document:
+    """Give the document, marked unsigned or not; raises ``Forbidden`` where the profile needs more.
+
+    Whoever is a user of one of its grants does not count, nor an authority that does not cover each
+    service that the file grants.
+    """
+    found = [each for each in signers(text, given, authorities, at_us) if _may_sign(each, document)]
+    if len(found) < rules.signatures_needed:
+        raise refuse("unsigned", needed=rules.signatures_needed, found=len(found))
+    return dataclasses.replace(document, unsigned=not found)
+
+
+def _may_sign(authority: ApprovalAuthority, document: Document) -> bool:
+    name = canonical_name(authority.holder)
+    members = {
+        group: {canonical_name(member) for member in entry.members}
+        for group, entry in document.groups.items()
+    }
+    for grant in document.grants.values():
+        own = name in grant.users or any(name in members.get(group, ()) for group in grant.groups)
+        if own or authority.service not in ("*", grant.service):
+            return False
+    return True
+
+
+def _good(text: bytes, signature: Signature, authority: ApprovalAuthority) -> bool:
+    try:
+        key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(authority.public_key))
+        key.verify(bytes.fromhex(signature.signature), signed_bytes(text))
+    except (ValueError, InvalidSignature):  # not hex, not 32 or 64 bytes, or not theirs
+        return False
+    return True
