@@ -21,7 +21,7 @@ from sekimori.errors import KeyAccessError, SekimoriError
 from sekimori.ledger import frames
 from sekimori.ledger.envelope import Value, encode_envelope
 from sekimori.ledger.frames import SegmentHeader
-from sekimori.ledger.lanes import LOCK, SHIPPED, lanes, segment_path, segments
+from sekimori.ledger.lanes import LOCK, SHIPPED, lanes, segment_path
 from sekimori.ledger.record import encode
 from sekimori.ledger.tlog.checkpoint import log_verifier, sign_checkpoint
 from sekimori.ledger.tlog.keys import KeySigner, key_hash, ssh_line
@@ -682,17 +682,6 @@ def delete_unknown_lane(town):
     worker.write(asked("a"))
     worker.die()
     shutil.rmtree(town.house.spool / "w9-1")
-
-
-@attack
-def delete_spool_segment(town):
-    worker = gate(town, segment_bytes=70_000)
-    for number in range(12):
-        worker.write(asked(f"a{number}", prompt=os.urandom(8_000).hex()))
-    worker.die()
-    *_, last = segments(town.house.spool / "w9-1")
-    assert last > 1
-    segment_path(town.house.spool / "w9-1", last).unlink()
 
 
 def waiting(town) -> Path:
