@@ -205,7 +205,8 @@ def old_segment(spool: Path, payloads: list[bytes], *, version: int = 1) -> Path
     plaintext = frames.pack_entries(payloads)
     head = frames.new_head(len(plaintext) + frames.SEAL_BYTES, 0, 1, len(payloads))
     sealed = chain.seal(plaintext, frames.context(header, head.bound))
-    segment_path(spool / LANE, 1).write_bytes(header + frames.pack_frame(head, sealed))
+    reserved = bytes(4096)  # what a writer that died leaves behind its data
+    segment_path(spool / LANE, 1).write_bytes(header + frames.pack_frame(head, sealed) + reserved)
     return spool / LANE
 
 
