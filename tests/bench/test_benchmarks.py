@@ -23,7 +23,7 @@ def bench(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
     [
         ("decide", None),
         ("compile", None),
-        ("spool_rps", None),
+        ("spool_rps", "the same bytes, neither signed nor sealed"),
         ("store_rps", "plain rows"),
         ("bytes_per_turn", "whole bodies, compressed"),
         ("verify_rps", "SHA-256 of the same rows"),

@@ -6,15 +6,17 @@ import itertools
 import random
 import shutil
 import threading
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from sqlalchemy import select
 
 from sekimori.ledger.lanes import lanes
 from sekimori.store import rekeying
-from sekimori.store.engine import writing
+from sekimori.store.engine import reading, writing
 from sekimori.store.erasing import Authority, Eraser
 from sekimori.store.forking import Decision, Fork
 from sekimori.store.holding_orders import HoldRepo
@@ -25,6 +27,7 @@ from sekimori.store.rotating import rotate
 from sekimori.store.statements import required
 from sekimori.store.superlog_keeper import Ledger
 from sekimori.store.surveying import Wanted
+from sekimori.store.tables import RECORD
 from sekimori.store.verify import Scope
 from support.adversary import HOUR_US, opened, settle
 from support.evidence import START_US, Installation, answered, asked, refused
@@ -32,6 +35,18 @@ from support.release1 import write_data_key, write_store
 from support.steps import Victim
 
 SECOND_US, DAY_US = 1_000_000, 86_400_000_000
+
+
+def until_stored(house: Installation, lane: str) -> None:
+    """Wait for the archivist at work to have stored all that ``talk`` wrote on a lane."""
+    last = select(RECORD.c.rid).where(RECORD.c.rid == f"{lane}-open")
+    deadline = time.monotonic() + 60
+    while True:
+        with reading(house.engine) as connection:
+            if connection.execute(last).first() is not None:
+                return
+        assert time.monotonic() < deadline, f"the archivist never came to the end of {lane}"
+        time.sleep(0.05)
 
 
 def check(house: Installation, **scope: bool | int) -> None:
@@ -323,6 +338,7 @@ def test_checks_beside_an_archivist_at_work_find_nothing(house):
                 rotate(house.engine, house.store_keys)
             if number in (3, 6):
                 wanted = Wanted(subject=f"user-{number % 2}")
+                until_stored(house, f"w{number % 2}-{number}")
                 eraser.carry_out(wanted, Authority("appi-35", "kato", "sato"))
                 check(house)
         check(house, processes=2)

@@ -158,6 +158,9 @@ class MemoryLocks:
     def swap(self, origin: str, old: Head, new: Head) -> None:
         self._set(origin, replace(self._open(origin, old), head=new))
 
+    def note_published(self, origin: str) -> None:
+        self._set(origin, replace(self.known[origin], published=True))
+
     def end(self, origin: str, old: Head, state: LaneState) -> None:
         self._set(origin, replace(self._open(origin, old), state=state))
 

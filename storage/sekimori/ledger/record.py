@@ -163,8 +163,35 @@ class Part(Keyed, frozen=True, kw_only=True, omit_defaults=True, tag="part"):
 
 Entry = Intent | Outcome | Part
 
+
+class BodyHead(msgspec.Struct, frozen=True, gc=False):
+    """Of a body only what its stored bytes hash to."""
+
+    stored_sha256: str = ""
+
+
+class IntentHead(msgspec.Struct, frozen=True, kw_only=True, tag="intent", gc=False):
+    """Of an entry as much as holds it against its envelope and its body: read in a third of the time."""
+
+    rid: str
+    time_us: int
+    policy: str = ""
+    body: BodyHead = BodyHead()
+
+
+class OutcomeHead(IntentHead, frozen=True, tag="outcome", gc=False):
+    """The same of an outcome."""
+
+
+class PartHead(IntentHead, frozen=True, tag="part", gc=False):
+    """The same of a part."""
+
+
+Head = IntentHead | OutcomeHead | PartHead
+
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER: msgspec.msgpack.Decoder[Entry] = msgspec.msgpack.Decoder(Entry)
+_HEADS: msgspec.msgpack.Decoder[Head] = msgspec.msgpack.Decoder(Head)
 
 
 def encode(entry: Entry) -> bytes:
@@ -175,3 +202,8 @@ def encode(entry: Entry) -> bytes:
 def decode(payload: bytes) -> Entry:
     """Read back what ``encode`` wrote; raises ``msgspec.DecodeError`` on anything else."""
     return _DECODER.decode(payload)
+
+
+def decode_head(payload: bytes) -> Head:
+    """Read only the head of what ``encode`` wrote; raises ``msgspec.DecodeError`` on anything else."""
+    return _HEADS.decode(payload)

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Table, select
 
 from sekimori.store.tables import CONTENT, ENTRY
-from sekimori.store.verifying.bulk import each_of, rows_of
+from sekimori.store.verifying.bulk import Stream
 from sekimori.store.verifying.closely import CloseLook
 from sekimori.store.verifying.entry import ENTRY_COLUMNS, Entry, View
 from sekimori.store.verifying.faults import Fault, Gap, Stretch, Verdict
@@ -27,6 +28,10 @@ from sekimori.store.verifying.statements import hashes_of
 __all__ = ["Fault", "LaneTask", "LaneWalk", "Stretch", "View"]
 
 AT_ONCE = 1000
+"""Entries of which index, tokens and links are compared together."""
+_AT_A_TIME = 100
+_KEPT = 4096
+"""Records whose opened keys are kept for the entries to come: an outcome follows its intent."""
 _CONTENT = (
     CONTENT.c.n,
     CONTENT.c.rid,
@@ -60,37 +65,72 @@ class LaneWalk:
         self._connection = view.connection
         self._lane = task.lane
         self._next = task.first
-        self._stated = hashes_of(view.connection, task.statements, task.first, task.last)
-        self._prover = Prover(view, task.lane, self._stated)
+        self._keys = Keys()
+        self._found = Stretch()
+        stated = hashes_of(view.connection, task.statements, task.first, task.last)
+        self._prover = Prover(view, task.lane, stated)
+        self._closely = CloseLook(view, task.lane, stated)
 
     def run(self) -> Iterator[Stretch]:
         """Yield, piece by piece, what was found."""
-        at = self._task.first
-        while entries := self._piece(at):
-            yield self._check(entries)
-            at = entries[-1].n + 1
-        tail = Stretch()
-        self._missing_up_to(self._task.last, tail)
-        yield tail
+        rows = self._rows(ENTRY, ENTRY_COLUMNS)
+        contents = self._rows(CONTENT, _CONTENT)
+        bodies = _Bodies(iter(contents))
+        try:
+            while self._piece(rows, bodies):
+                yield self._taken()
+        finally:
+            rows.close()
+            contents.close()
+        self._missing_up_to(self._task.last)
+        yield self._taken()
 
-    def _piece(self, first: int) -> list[Entry]:
-        here = (ENTRY.c.lane == self._lane, ENTRY.c.n.between(first, self._task.last))
-        query = select(*ENTRY_COLUMNS).where(*here).order_by(ENTRY.c.n).limit(AT_ONCE)
-        return [Entry(*row) for row in rows_of(self._connection, query)]
+    def _rows(self, table: Table, columns: Sequence[Any]) -> Stream:
+        here = (table.c.lane == self._lane, table.c.n.between(self._task.first, self._task.last))
+        return Stream(self._connection, select(*columns).where(*here).order_by(table.c.n))
 
-    def _check(self, rows: Sequence[Entry]) -> Stretch:
-        found = Stretch(entries=len(rows))
-        entries = list(self._numbered(rows, found))
-        rids = list(dict.fromkeys([entry.rid for entry in entries]))
-        keys = self._view.opener.open(rids)
-        # The index tells of those whose key is gone which class they were of.
-        wanted = rids if self._view.index else [rid for rid in rids if rid not in keys.living]
-        index, twice = records_of(self._connection, wanted)
-        found.faults += twice
-        self._look(entries, keys, index, found)
-        if self._view.index:
-            IndexCheck(self._view, entries, index).run(keys)
-        whole = 0
+    def _piece(self, rows: Stream, bodies: _Bodies) -> bool:
+        """Look at the next entries, few at a time: what was just read is still close to the processor."""
+        if len(self._keys.living) > _KEPT:
+            self._keys = Keys()
+        self._view.manifests.known.clear()
+        piece: list[Entry] = []
+        while self._found.entries < AT_ONCE and (some := rows.take(_AT_A_TIME)):
+            self._found.entries += len(some)
+            entries = self._numbered([Entry(*row) for row in some])
+            self._look(entries, bodies)
+            if self._view.index:
+                piece += entries
+            else:
+                self._conclude(entries)
+        if piece:
+            self._index(piece)
+            self._conclude(piece)
+        return self._found.entries > 0
+
+    def _look(self, entries: Sequence[Entry], bodies: _Bodies) -> None:
+        keys, proves, living = self._keys, self._prover.proves, self._keys.living
+        unknown = {entry.rid for entry in entries if entry.rid not in living}
+        index: Mapping[str, Index] = {}
+        if unknown:
+            self._view.opener.open(unknown, keys)
+            # The index tells of those whose key is gone which class they were of.
+            index, twice = records_of(self._connection, [rid for rid in unknown if rid not in living])
+            self._found.faults += twice
+        for entry in entries:
+            there = bodies.of(entry.n)
+            record = living.get(entry.rid)
+            if record is None or len(there) > 1 or not proves(entry, record, there[0] if there else None):
+                self._closely.at(entry, keys, by_name(index.get(entry.rid)), there, self._found)
+
+    def _index(self, piece: Sequence[Entry]) -> None:
+        records, twice = records_of(self._connection, {entry.rid for entry in piece})
+        self._found.faults += twice
+        IndexCheck(self._view, piece, records).run(self._keys)
+
+    def _conclude(self, entries: Sequence[Entry]) -> None:
+        """Count what is true of entries that were looked at."""
+        found, whole = self._found, 0
         for entry in entries:
             if entry.faults or entry.gone:
                 found.verdicts[entry.verdict] += 1
@@ -98,46 +138,53 @@ class LaneWalk:
             else:
                 whole += 1
         found.verdicts[Verdict.VERIFIED] += whole
+
+    def _taken(self) -> Stretch:
+        found, self._found = self._found, Stretch()
         return found
-
-    def _look(self, entries: Sequence[Entry], keys: Keys, index: Mapping[str, Index], found: Stretch) -> None:
-        closely = CloseLook(self._view, self._lane, self._stated, found)
-        contents = self._contents(entries)
-        at, living, proves = next(contents, None), keys.living, self._prover.proves
-        self._view.manifests.known.clear()
-        for entry in entries:
-            there: list[Content] = []
-            while at is not None and at[0] <= entry.n:
-                if at[0] == entry.n:
-                    there.append(at)
-                at = next(contents, None)
-            record = living.get(entry.rid)
-            if record is None or len(there) > 1 or not proves(entry, record, there[0] if there else None):
-                closely.at(entry, keys, by_name(index.get(entry.rid)), there)
-
-    def _contents(self, entries: Sequence[Entry]) -> Iterator[Content]:
-        """Yield what is stored of the bodies, in the order of their numbers: one at a time, they may be large."""
-        if not entries:
-            return iter(())
-        between = CONTENT.c.n.between(entries[0].n, entries[-1].n)
-        query = select(*_CONTENT).where(CONTENT.c.lane == self._lane, between).order_by(CONTENT.c.n)
-        return each_of(self._connection, query)
 
     # --- numbers ---------------------------------------------------------------------------------
 
-    def _numbered(self, entries: Sequence[Entry], found: Stretch) -> Iterator[Entry]:
+    def _numbered(self, entries: list[Entry]) -> list[Entry]:
+        """Name numbers that are missing, and leave out those that stand twice."""
+        if [entry.n for entry in entries] == list(range(self._next, self._next + len(entries))):
+            self._next += len(entries)
+            return entries
+        return list(self._in_order(entries))
+
+    def _in_order(self, entries: Sequence[Entry]) -> Iterator[Entry]:
         for entry in entries:
             if entry.n < self._next:
                 # Only where the months of a lane lie apart can one number stand twice.
-                found.faults.append(Fault("entry", entry.name, "extra", "the lane has this number twice"))
+                twice = Fault("entry", entry.name, "extra", "the lane has this number twice")
+                self._found.faults.append(twice)
                 continue
             if entry.n > self._next:
-                self._missing_up_to(entry.n - 1, found)
+                self._missing_up_to(entry.n - 1)
             self._next = entry.n + 1
             yield entry
 
-    def _missing_up_to(self, n: int, found: Stretch) -> None:
+    def _missing_up_to(self, n: int) -> None:
         first, self._next = self._next, max(self._next, n + 1)
         if first <= n and self._task.counted:
-            found.gaps.append(Gap(self._lane, first, n))
-            found.verdicts[Verdict.MISSING] += n - first + 1
+            self._found.gaps.append(Gap(self._lane, first, n))
+            self._found.verdicts[Verdict.MISSING] += n - first + 1
+
+
+class _Bodies:
+    """What is stored of the bodies, in the order of their numbers; one at a time, they may be large."""
+
+    def __init__(self, rows: Iterator[Any]) -> None:
+        self._rows = rows
+        self._at: Content | None = next(rows, None)
+
+    def of(self, n: int) -> tuple[Content, ...]:
+        """Return the rows of one number; to be asked in their order. Those of no entry are passed over."""
+        at = self._at
+        found: tuple[Content, ...] = ()
+        while at is not None and at[0] <= n:
+            if at[0] == n:
+                found = (*found, at)
+            at = next(self._rows, None)
+        self._at = at
+        return found

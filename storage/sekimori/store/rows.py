@@ -15,6 +15,7 @@ apart, as the manifest that rebuilds it (``manifest``).
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import msgspec
@@ -177,7 +178,7 @@ def open_entry(cipher: Cipher, lane: str, n: int, rid: str, sealed: bytes) -> Ke
     """Read an ``entry`` row back; raise IntegrityError when it is not what was written there."""
     kept = open_sealed(cipher, place("entry", lane, n, rid), sealed)
     return Kept(
-        entry=read_meta(kept.meta),
+        entry=read_meta(kept.meta, decode),
         content=kept.content.hex(),
         answer=kept.answer,
         manifest=kept.manifest,
@@ -188,7 +189,11 @@ def open_entry(cipher: Cipher, lane: str, n: int, rid: str, sealed: bytes) -> Ke
 
 def open_sealed(cipher: Cipher, where: bytes, sealed: bytes) -> Sealed:
     """Return what lies sealed at the place of an entry; raise IntegrityError when that can't be read."""
-    plain = cipher.open(sealed, where)
+    return read_sealed(cipher.open(sealed, where))
+
+
+def read_sealed(plain: bytes) -> Sealed:
+    """Read what an ``entry`` row holds, once it is opened; raise IntegrityError when nobody here wrote it."""
     try:
         if plain[:1] < _ARRAY:
             old = _OLD_DECODER.decode(plain)
@@ -205,10 +210,10 @@ def open_sealed(cipher: Cipher, where: bytes, sealed: bytes) -> Sealed:
     return kept
 
 
-def read_meta(meta: bytes) -> Entry:
+def read_meta[T](meta: bytes, read: Callable[[bytes], T]) -> T:
     """Read the bytes that an envelope commits to; raise IntegrityError when they are no entry."""
     try:
-        return decode(meta)
+        return read(meta)
     except msgspec.DecodeError as fault:
         raise IntegrityError(f"A sealed row holds something unknown: {fault}.") from fault
 

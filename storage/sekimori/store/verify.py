@@ -88,8 +88,8 @@ _TABLES = (
     HOLD,
 )
 # A table's name is a string of a kind of its own.
-_READ_BY_INDEX = (SEARCH, READING, OUTPUT_TAG)
-_DERIVED = (*_READ_BY_INDEX, RECORD, CHUNK, LINK)
+_READ_BY_INDEX = (RECORD, SEARCH, READING, OUTPUT_TAG)
+_DERIVED = (*_READ_BY_INDEX, CHUNK, LINK)
 _EVIDENCE = tuple(table for table in _TABLES if table not in _DERIVED and table is not ANCHOR)
 COVERS = tuple(str(table.name) for table in _TABLES if table is not ANCHOR)
 """What holds evidence. An anchor only tells where to look first for what a text repeats: a wrong one costs room."""
@@ -323,9 +323,10 @@ class _Check:
         numbers = sum(task.last - task.first + 1 for task in tasks if isinstance(task, LaneTask))
         total = min(numbers, self._counts["entry"])  # of a lane without figures anybody chose the numbers
         done = 0
-        for found in self._found(view, crew, tasks, self._processes(total)):
-            done += self._take(found)
-            self._progress(min(done, total), total)
+        with pool.untroubled():
+            for found in self._found(view, crew, tasks, self._processes(total)):
+                done += self._take(found)
+                self._progress(min(done, total), total)
 
     def _processes(self, entries: int = _WORTH_A_PROCESS) -> int:
         return self._scope.processes or (pool.cores() if entries >= _WORTH_A_PROCESS else 1)

@@ -69,33 +69,53 @@ class RecordCipher:
 
     def open(self, sealed: bytes, place: bytes) -> bytes:
         """Return the plaintext; raises IntegrityError if the blob was altered or moved."""
-        if len(sealed) < _BODY_AT + TAG_BYTES or sealed[0] != VERSION:
-            raise IntegrityError("Stored content is not a sealed blob of a known version.")
-        head = sealed[:_HEAD_BYTES]
-        try:
-            packed = self._at(place).decrypt(
-                sealed[_HEAD_BYTES:_BODY_AT], sealed[_BODY_AT:], _CONTEXT + head + place
-            )
-        except InvalidTag as error:
-            raise IntegrityError("Stored content doesn't open: it was altered or moved.") from error
-        return unpack(head[1], packed)
+        return opened(self._at(place), sealed, place)
 
-    def _at(self, place: bytes) -> AESGCM:
-        """Return the key of a place; each is derived once, when it is asked for."""
-        if place.startswith(METADATA_PLACE):
-            if self._metadata is None:
-                self._metadata = AESGCM(self._metadata_key or self._derive(b"metadata"))
-            return self._metadata
+    def _of_metadata(self) -> AESGCM:
+        if self._metadata is None:
+            if self._metadata_key:
+                self._metadata = AESGCM(self._metadata_key)
+            else:
+                self._metadata = metadata_cipher(self._from_key())
+        return self._metadata
+
+    def _of_content(self) -> AESGCM:
         if self._content is None:
             if not self._record_key:
                 raise IntegrityError("The content of this record has expired.")
-            self._content = AESGCM(self._derive(b"content"))
+            self._content = content_cipher(self._from_key())
         return self._content
 
-    def _derive(self, purpose: bytes) -> bytes:
+    def _at(self, place: bytes) -> AESGCM:
+        """Return the key of a place; each is derived once, when it is asked for."""
+        return self._of_metadata() if place.startswith(METADATA_PLACE) else self._of_content()
+
+    def _from_key(self) -> Extracted:
         if self._extracted is None:
             self._extracted = extract(self._record_key)
-        return expand(self._extracted, purpose)
+        return self._extracted
+
+
+def metadata_cipher(extracted: Extracted) -> AESGCM:
+    """Return the key of what is said about a record, from what was extracted from the record key."""
+    return AESGCM(expand(extracted, b"metadata"))
+
+
+def content_cipher(extracted: Extracted) -> AESGCM:
+    """Return the key of what was said in it."""
+    return AESGCM(expand(extracted, b"content"))
+
+
+def opened(key: AESGCM, sealed: bytes, place: bytes) -> bytes:
+    """Return the plaintext of a blob under the key of its place; raises IntegrityError if it was altered."""
+    if len(sealed) < _BODY_AT + TAG_BYTES or sealed[0] != VERSION:
+        raise IntegrityError("Stored content is not a sealed blob of a known version.")
+    head = sealed[:_HEAD_BYTES]
+    try:
+        packed = key.decrypt(sealed[_HEAD_BYTES:_BODY_AT], sealed[_BODY_AT:], _CONTEXT + head + place)
+    except InvalidTag as error:
+        raise IntegrityError("Stored content doesn't open: it was altered or moved.") from error
+    return packed if head[1] == PLAIN else unpack(head[1], packed)
 
 
 def metadata_key(record_key: bytes) -> bytes:

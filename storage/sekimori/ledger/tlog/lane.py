@@ -62,6 +62,7 @@ class TreeLane:
         self._keeps_envelopes = keeps_envelopes
         self._envelopes: list[bytes] = self._last_envelopes()
         self._published = published
+        self._told = False
         self._release: Callable[[], None] | None = release
         self._lost = ""
 
@@ -201,6 +202,9 @@ class TreeLane:
             if (tile.index + 1) << 8 * (max(tile.level, 0) + 1) <= self._head.size:
                 self._shelf.drop(tile, envelopes=self._keeps_envelopes)
         self._shelf.put({CHECKPOINT: note.pack()})
+        if not self._told:
+            self._locks.note_published(self.origin)
+            self._told = True
         self._published = self._head.size
 
     def _prover(self) -> Callable[[int], tuple[bytes, ...]]:

@@ -20,7 +20,7 @@ from sekimori.ledger.tlog.seams import Head, LaneState, Locked
 _SCHEMA = """
 CREATE TABLE heads (
   origin TEXT PRIMARY KEY, lane TEXT NOT NULL, size INTEGER NOT NULL, root BLOB NOT NULL,
-  time_us INTEGER NOT NULL, state TEXT NOT NULL
+  time_us INTEGER NOT NULL, state TEXT NOT NULL, published INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID
 """
 _MATCH = "origin = ? AND size = ? AND root = ? AND time_us = ? AND state = 'open'"
@@ -66,13 +66,13 @@ class SqliteLockStore:
         """Return what is remembered of a log."""
         try:
             row = self._connection.execute(
-                "SELECT size, root, time_us, state FROM heads WHERE origin = ?", (origin,)
+                "SELECT size, root, time_us, state, published FROM heads WHERE origin = ?", (origin,)
             ).fetchone()
         except sqlite3.Error as error:
             raise self._unusable(error) from error
         if row is None:
             return None
-        return Locked(Head(row[0], row[1], row[2]), LaneState(row[3]))
+        return Locked(Head(row[0], row[1], row[2]), LaneState(row[3]), bool(row[4]))
 
     def register(self, origin: str, lane: str, head: Head) -> None:
         """Remember a new log."""
@@ -81,7 +81,7 @@ class SqliteLockStore:
             if known:
                 raise StateError(f"The lock store {self._path} knows the log of lane {lane} already.")
             connection.execute(
-                "INSERT INTO heads VALUES (?, ?, ?, ?, ?, 'open')",
+                "INSERT INTO heads VALUES (?, ?, ?, ?, ?, 'open', 0)",
                 (origin, lane, head.size, head.root, head.time_us),
             )
 
@@ -89,6 +89,11 @@ class SqliteLockStore:
         """Replace the head of an open log."""
         values = (new.size, new.root, new.time_us)
         self._change("size = ?, root = ?, time_us = ?", values, origin, old)
+
+    def note_published(self, origin: str) -> None:
+        """Remember that the log has a checkpoint."""
+        with self._changing() as connection:
+            connection.execute("UPDATE heads SET published = 1 WHERE origin = ?", (origin,))
 
     def end(self, origin: str, old: Head, state: LaneState) -> None:
         """Say that a log never grows again."""

@@ -35,10 +35,11 @@ class LaneState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Locked:
-    """What the lock store remembers of a lane."""
+    """What the lock store remembers of a lane; ``published`` once a checkpoint of it has lain in its folder."""
 
     head: Head
     state: LaneState
+    published: bool = False
 
 
 class LockStore(Protocol):
@@ -54,6 +55,10 @@ class LockStore(Protocol):
 
     def swap(self, origin: str, old: Head, new: Head) -> None:
         """Replace the head; raises StateError unless the log is open and ``old`` is what stands there."""
+        ...
+
+    def note_published(self, origin: str) -> None:
+        """Remember that the log has a checkpoint: from now on one that is missing was removed."""
         ...
 
     def end(self, origin: str, old: Head, state: LaneState) -> None:

@@ -89,6 +89,10 @@ def edge_tiles(size: int) -> list[Tile]:
 
 def pack_bundle(entries: Sequence[bytes]) -> bytes:
     """Join entries, each behind its length."""
+    lengths = {*map(len, entries)}
+    if len(lengths) == 1:  # leaves: all of one length
+        length = _LENGTH.pack(*lengths)
+        return length + length.join(entries)
     return b"".join([piece for entry in entries for piece in (_LENGTH.pack(len(entry)), entry)])
 
 

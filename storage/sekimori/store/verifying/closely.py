@@ -13,7 +13,7 @@ from sekimori.errors import IntegrityError
 from sekimori.ledger.envelope import META, REQUEST, RESPONSE
 from sekimori.ledger.rebuild import TextMissingError, standing_alone
 from sekimori.ledger.record import Entry as SpoolEntry
-from sekimori.ledger.record import Outcome
+from sekimori.ledger.record import Outcome, decode
 from sekimori.ledger.tlog.leaf import LEAF_BYTES, NAMESPACE, checksum_of
 from sekimori.store.rows import (
     MANIFEST,
@@ -42,14 +42,17 @@ _CONTENT = ("rid", "time_us", "part", "sealed_sha256", "sealed")
 class CloseLook:
     """Names what is wrong with the entries of one lane."""
 
-    def __init__(self, view: View, lane: str, stated: Mapping[int, bytes], found: Stretch) -> None:
+    def __init__(self, view: View, lane: str, stated: Mapping[int, bytes]) -> None:
         self._view = view
         self._lane = lane
         self._stated = stated
-        self._found = found
+        self._found = Stretch()
 
-    def at(self, entry: Entry, keys: Keys, index: Row | None, contents: Sequence[Content]) -> None:
-        """Look at one entry with what hangs on it; ``index`` is the row of its record."""
+    def at(
+        self, entry: Entry, keys: Keys, index: Row | None, contents: Sequence[Content], found: Stretch
+    ) -> None:
+        """Look at one entry with what hangs on it; ``index`` is its record's row, where its key is gone."""
+        self._found = found
         entry.kept = entry.said = entry.cipher = entry.links = None
         entry.content_hash = NOTHING
         envelope = self._envelope(entry)
@@ -110,14 +113,14 @@ class CloseLook:
         try:
             where = place("entry", self._lane, entry.n, entry.rid)
             kept = open_sealed(entry.cipher, where, entry.sealed)
-            entry.kept, entry.said = kept, read_meta(kept.meta)
+            said = read_meta(kept.meta, decode)
         except IntegrityError as error:
-            entry.kept = None
             entry.fault("entry", "altered", error.message)
             return
-        said = {"rid": entry.rid, "kind": entry.kind, "time_us": entry.time_us}
-        meant = {"rid": entry.said.rid, "kind": kind_of(entry.said), "time_us": entry.said.time_us}
-        entry.faults = (*entry.faults, *differences("entry", entry.name, said, meant))
+        entry.kept, entry.said = kept, said
+        here = {"rid": entry.rid, "kind": entry.kind, "time_us": entry.time_us}
+        meant = {"rid": said.rid, "kind": kind_of(said), "time_us": said.time_us}
+        entry.faults = (*entry.faults, *differences("entry", entry.name, here, meant))
 
     def _without_key(self, entry: Entry, keys: Keys, index: Row | None) -> None:
         rid = entry.rid
@@ -210,10 +213,10 @@ class CloseLook:
             entry.fault("entry", "altered", "nobody can compute what its envelope commits to")
             return
         meta = entry.kept.meta if entry.kept else b""
-        computed = {META: record.committing.commit(META, meta).hex()}
+        computed = {META: record.committing.commit(META, meta)}
         if body:
             what = RESPONSE if isinstance(said, Outcome) else REQUEST
-            computed[what] = record.committing.commit(what, body).hex()
+            computed[what] = record.committing.commit(what, body)
         for what, value in ((META, envelope.c.meta), (REQUEST, envelope.c.req), (RESPONSE, envelope.c.resp)):
             if value != computed.get(what, ""):
                 entry.fault("entry", "altered", f"its envelope commits to something else ({what})")

@@ -128,7 +128,7 @@ class Grove:
         locked = memory.locked
         if memory.fault:
             self.faults.append(Fault("tree", f"{name}/checkpoint", "altered", memory.fault))
-        elif memory.published is None and locked is not None and memory.stale:
+        elif memory.published is None and locked is not None and (locked.published or memory.stale):
             detail = f"the lock store remembers {locked.head.size} leaves, nothing is published here"
             self.faults.append(Fault("tree", name, "missing", detail))
         elif locked is None and memory.size:

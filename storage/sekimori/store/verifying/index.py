@@ -23,13 +23,12 @@ from sekimori.store.verifying.entry import Entry, View
 from sekimori.store.verifying.faults import Fault, differences
 from sekimori.store.verifying.opening import Keys
 from sekimori.vault.outputs import OutputTagRow, tagged
-from sekimori.vault.records import RecordCipher
 
 Index = tuple[object, ...]
 """A row of ``record``, its columns in their order."""
 
 _RECORD = tuple(str(column.name) for column in RECORD.columns)
-_LANE, _N = _RECORD.index("lane"), _RECORD.index("n")
+_LANE, _N, _TIME = _RECORD.index("lane"), _RECORD.index("n"), _RECORD.index("time_us")
 _ANSWERED, _OUTCOME = _RECORD.index("state"), _RECORD.index("outcome_n")
 """Where the columns begin that an outcome decides, and the one that tells whether there is any."""
 _SORTED = sorted(FIELDS)
@@ -50,8 +49,10 @@ def records_of(connection: Connection, rids: Collection[str]) -> tuple[dict[str,
 
 
 def by_name(record: Index | None) -> Row | None:
-    """Return the columns of an index row by their names."""
-    return None if record is None else dict(zip(_RECORD, record, strict=True))
+    """Return the columns of an index row by their names; none of one that holds other kinds of values."""
+    if record is None or not isinstance(record[_TIME], int):
+        return None
+    return dict(zip(_RECORD, record, strict=True))
 
 
 class IndexCheck:
@@ -142,12 +143,12 @@ class IndexCheck:
         for rid, tag, sealed in rows_of(self._connection, query):
             entry, record = answers[rid], keys.living.get(rid)
             missed.discard(rid)
-            if record is None or not isinstance(entry.cipher, RecordCipher):
+            if record is None or entry.gone is not None:
                 if entry.gone is not None:
                     entry.fault("output_tag", "extra", "its record was erased", key=rid)
                 continue
             try:
-                if tagged(OutputTagRow(rid, tag, sealed), entry.cipher, record.data_key).tag != tag:
+                if tagged(OutputTagRow(rid, tag, sealed), record.cipher, record.data_key).tag != tag:
                     entry.fault("output_tag", "altered", key=rid)
             except IntegrityError as error:
                 entry.fault("output_tag", "altered", error.message, key=rid)

@@ -9,17 +9,18 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import select
 
 from sekimori.errors import IntegrityError, KeyAccessError
 from sekimori.ledger.envelope import Committing
 from sekimori.store.holding import Holding
 from sekimori.store.tables import RECORD_KEY
-from sekimori.store.verifying.bulk import among, rows_of
+from sekimori.store.verifying.bulk import Among
 from sekimori.store.verifying.faults import Fault
 from sekimori.vault.datakey import DataKey
 from sekimori.vault.derive import extract
-from sekimori.vault.records import METADATA, RecordCipher
+from sekimori.vault.records import METADATA, RecordCipher, content_cipher, metadata_cipher
 
 _COLUMNS = (RECORD_KEY.c.rid, RECORD_KEY.c.part, RECORD_KEY.c.data_key, RECORD_KEY.c.sealed)
 
@@ -27,13 +28,30 @@ _COLUMNS = (RECORD_KEY.c.rid, RECORD_KEY.c.part, RECORD_KEY.c.data_key, RECORD_K
 class Record:
     """What one living record's key is good for: it opens its rows and computes its commitments."""
 
-    __slots__ = ("cipher", "committing", "data_key")
+    __slots__ = ("_cipher", "_content", "_extracted", "_key", "committing", "data_key", "metadata")
 
     def __init__(self, rid: str, key: bytes, data_key: DataKey) -> None:
-        extracted = extract(key)
-        self.cipher = RecordCipher(key, extracted=extracted)
+        self._key = key
+        self._extracted = extracted = extract(key)
+        self._content: AESGCM | None = None
+        self._cipher: RecordCipher | None = None
+        self.metadata = metadata_cipher(extracted)
         self.committing = Committing(extracted, rid)
         self.data_key = data_key
+
+    @property
+    def content(self) -> AESGCM:
+        """The key of its bodies."""
+        if self._content is None:
+            self._content = content_cipher(self._extracted)
+        return self._content
+
+    @property
+    def cipher(self) -> RecordCipher:
+        """What opens everything of it by its place."""
+        if self._cipher is None:
+            self._cipher = RecordCipher(self._key, extracted=self._extracted)
+        return self._cipher
 
 
 @dataclass(slots=True)
@@ -53,14 +71,14 @@ class KeyOpener:
 
     def __init__(self, holding: Holding) -> None:
         self._holding = holding
+        self._rows = Among(holding.connection, select(*_COLUMNS), RECORD_KEY.c.rid)
         self._data_keys: dict[bytes, DataKey | str] = {}
 
-    def open(self, rids: Collection[str]) -> Keys:
-        """Return the keys of these records: two look-ups, however many they are."""
-        connection = self._holding.connection
-        rows = rows_of(connection, select(*_COLUMNS).where(among(connection, RECORD_KEY.c.rid, rids)))
+    def open(self, rids: Collection[str], known: Keys | None = None) -> Keys:
+        """Return the keys of these records beside those that are ``known``: two look-ups, however many they are."""
+        rows = self._rows.rows(rids)
         self._open_data_keys({row[2] for row in rows} - self._data_keys.keys())
-        found, data_keys = Keys(), self._data_keys
+        found, data_keys = known or Keys(), self._data_keys
         for rid, part, id_, sealed in rows:
             data_key = data_keys.get(id_)
             if not isinstance(data_key, DataKey):

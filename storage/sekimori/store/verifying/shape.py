@@ -9,7 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from sqlalchemy import Column, Connection, LargeBinary, Table, Text, func, inspect, or_, select
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    LargeBinary,
+    Table,
+    Text,
+    and_,
+    func,
+    inspect,
+    or_,
+    select,
+)
 
 from sekimori.store.verifying.faults import Fault
 
@@ -25,20 +37,22 @@ def misshapen(connection: Connection, tables: Iterable[Table]) -> Iterator[Fault
 
 
 def _by_value(connection: Connection, table: Table) -> Iterator[Fault]:
-    wrong = [func.typeof(column).not_in(_kinds(column)) for column in table.columns]
+    wrong = [_is_wrong(column) for column in table.columns]
     # As texts: a value of the wrong kind may be none that could be read.
     query = select(*(func.quote(column) for column in table.primary_key)).where(or_(*wrong)).limit(_MOST)
     for row in connection.execute(query):
         yield _fault(table, row, "it holds a value of another kind than its column")
 
 
-def _kinds(column: Column[Any]) -> list[str]:
+def _is_wrong(column: Column[Any]) -> ColumnElement[bool]:
     kind = "integer"
     if isinstance(column.type, Text):
         kind = "text"
     elif isinstance(column.type, LargeBinary):
         kind = "blob"
-    return [kind, "null"] if column.nullable else [kind]
+    # Compared with one word, which takes half as long as looking for it among several.
+    differs = func.typeof(column) != kind
+    return and_(differs, column.is_not(None)) if column.nullable else differs
 
 
 def _by_column(connection: Connection, table: Table) -> Iterator[Fault]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Table, func, select
 
 from sekimori.errors import IntegrityError
 from sekimori.ledger.tlog.leaf import LEAF_BYTES
@@ -135,19 +135,17 @@ class TreeCheck:
 
     def _rows(self, start: int, stop: int) -> list[bytes]:
         """Return the leaves of a range as the database has them; holes are filled with zeros."""
-        leaves = [_NO_LEAF] * (stop - start)
-        count = 0
-        for table in (ENTRY, STATEMENT):
-            query = select(table.c.idx, table.c.leaf).where(
-                table.c.tree == self._task.name, table.c.idx >= start, table.c.idx < stop
-            )
-            for idx, leaf in rows_of(self._connection, query):
-                leaves[idx - start] = leaf
-                count += 1
-        if count > sum(leaf is not _NO_LEAF for leaf in leaves):
+        rows = [row for table in (ENTRY, STATEMENT) for row in self._placed(table, start, stop)]
+        self._found.leaves += len(rows)
+        leaves = dict(rows)
+        if len(rows) > len(leaves):
             self._fault(start, "extra", "two rows share one place of this tree")
-        self._found.leaves += count
-        return leaves
+        return [leaves.get(idx, _NO_LEAF) for idx in range(start, stop)]
+
+    def _placed(self, table: Table, start: int, stop: int) -> list[tuple[int, bytes]]:
+        here = (table.c.tree == self._task.name, table.c.idx >= start, table.c.idx < stop)
+        query = select(table.c.idx, table.c.leaf).where(*here)
+        return [(idx, leaf) for idx, leaf in rows_of(self._connection, query)]
 
     def _block(self, start: int, leaves: list[bytes]) -> None:
         width = min(WIDTH, max(0, self._published - start))
