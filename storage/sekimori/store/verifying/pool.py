@@ -118,7 +118,7 @@ def do(view: View, outside: Outside | None, task: Task) -> Iterator[Found]:
         shelf = outside.shelf(task.name) if outside else None
         yield TreeCheck(view.connection, task, shelf).run()
     if not gc.isenabled():
-        gc.collect()
+        gc.collect(1)  # what outlived one task is not looked at again
 
 
 @contextmanager

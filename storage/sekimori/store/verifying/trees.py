@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 from sqlalchemy import Connection, Table, func, select
 
@@ -145,7 +146,7 @@ class TreeCheck:
     def _placed(self, table: Table, start: int, stop: int) -> list[tuple[int, bytes]]:
         here = (table.c.tree == self._task.name, table.c.idx >= start, table.c.idx < stop)
         query = select(table.c.idx, table.c.leaf).where(*here)
-        return [(idx, leaf) for idx, leaf in rows_of(self._connection, query)]
+        return cast("list[tuple[int, bytes]]", rows_of(self._connection, query))
 
     def _block(self, start: int, leaves: list[bytes]) -> None:
         width = min(WIDTH, max(0, self._published - start))
