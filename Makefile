@@ -34,8 +34,9 @@ $(STAMP): $(UV) requirements/dev.txt requirements/runtime.txt pyproject.toml .py
 	@$(UV) pip install --quiet --offline --no-deps --no-build-isolation --python $(PY) -e .
 	@touch $@
 
-system-packages: ## what the tests need from the system: a browser, Prometheus, fonts
-	@deploy/setup/system-packages chromium prometheus fonts-noto-cjk libatomic1 libnss3-tools softhsm2 curl openssl
+system-packages: ## what the tests need from the system: a browser, Prometheus, Squid, OpenLDAP, fonts
+	@deploy/setup/system-packages chromium prometheus fonts-noto-cjk fonts-ipaexfont-gothic libatomic1 libnss3-tools softhsm2 \
+	  slapd ldap-utils squid-openssl curl openssl
 	@deploy/setup/sigsum || echo "sigsum-verify could not be installed; the tests that use it are skipped" >&2
 
 test: setup system-packages  ## every test that CI runs
@@ -73,7 +74,8 @@ lock: $(UV)  ## resolve the dependencies anew
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.12 --group dev -c requirements/runtime.txt pyproject.toml -o requirements/dev.txt && \
 	echo uv | $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.8 - -o requirements/uv.txt
 
-fuzz: setup  ## look for inputs that make a reader stumble, for ten minutes
+fuzz: setup  ## look for inputs that make a reader stumble, for a quarter of an hour
+	@$(PY) tests/fuzz/workbook_harness.py -max_total_time=300 -max_len=16384 -timeout=10 -rss_limit_mb=1024
 	@$(PY) tests/fuzz/harness.py -max_total_time=600 -max_len=65536 -timeout=10 -rss_limit_mb=1024
 
 clean:  ## remove what was built here (never data or keys)
