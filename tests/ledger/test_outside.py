@@ -1,5 +1,6 @@
 """The published checkpoint is carried elsewhere: marked as witnessed, stamped, kept once."""
 
+import os
 import threading
 import time
 
@@ -21,8 +22,14 @@ SMALL = SmallLog()
 LOG_VERIFIER = log_verifier(LOG.public)
 SECOND = KeySigner(bytes(range(96, 128)))
 SECOND_VERIFIER = Verifier("witness.example/w2", COSIGNATURE, PublicKey(SECOND.public))
+ARCHIVE = KeySigner(bytes(range(32, 64)))
 BOTH = (witness_verifier(), SECOND_VERIFIER)
 T = 1_795_204_800
+
+
+def marking(path, signer=ARCHIVE):
+    """The archivist's mark, with its memory among the keys."""
+    return Mark(path, signer, path.with_name("keys.since"))
 
 
 class Ears:
@@ -99,16 +106,75 @@ def test_a_false_cosignature_is_an_alarm():
 def test_the_gate_closes_where_nothing_says_that_all_is_well(tmp_path, age, limit, ok):
     path = tmp_path / "witnessed"
     if age is not None:
-        Mark(path).touch(T - age)
-    watch = WitnessedWatch(path, limit)
+        marking(path).touch(T - age)
+    watch = WitnessedWatch(path, limit, ARCHIVE.public)
     assert watch.ok == (not limit)
     watch.look(T)
     assert watch.ok == ok
     assert not watch.look(T)
 
 
+def forge_touch(path):
+    path.touch()
+    os.utime(path, (T, T))
+
+
+def forge_time(path):
+    path.write_bytes(path.read_bytes().replace(str(T - 3600).encode(), str(T).encode()))
+
+
+def forge_under_another_key(path):
+    marking(path, SECOND).touch(T)
+
+
+def forge_nothing(path):
+    path.write_bytes(b"")
+    os.utime(path, (T, T))
+
+
+def forge_endless(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
+def forge_removal(path):
+    path.unlink()
+
+
+FORGERIES = (
+    forge_touch,
+    forge_time,
+    forge_under_another_key,
+    forge_nothing,
+    forge_endless,
+    forge_removal,
+)
+
+
+@pytest.mark.req("MOU-2-7", "MOU-2-8")
+@pytest.mark.parametrize("forge", [pytest.param(one, id=one.__name__[6:]) for one in FORGERIES])
+def test_whoever_writes_in_the_data_folder_does_not_open_the_gate(tmp_path, forge):
+    path = tmp_path / "witnessed"
+    mark = marking(path)
+    mark.begin(T - 3600)
+    watch = WitnessedWatch(path, 100, ARCHIVE.public)
+    forge(path)
+    watch.look(T)
+    assert not watch.ok
+    assert mark.age(T) >= 3600
+    # Nor does a restart of the archivist, which remembers elsewhere since when it waits.
+    again = marking(path)
+    again.begin(T)
+    watch.look(T)
+    assert not watch.ok
+    assert again.age(T) == 3600
+    again.touch(T)
+    watch.look(T)
+    assert watch.ok
+
+
 def test_an_old_checkpoint_does_not_become_new_by_a_restart(tmp_path, published):
-    mark = Mark(tmp_path / "witnessed")
+    mark = marking(tmp_path / "witnessed")
     mark.begin(T + 3600)
     folder = published(checkpoint(5, T))
     Follower(folder, Ears(), lambda: T + 3600, witnesses=BOTH, quorum=1, mark=mark).step()
@@ -116,7 +182,7 @@ def test_an_old_checkpoint_does_not_become_new_by_a_restart(tmp_path, published)
 
 
 def test_a_mark_that_is_there_is_not_begun_anew(tmp_path):
-    mark = Mark(tmp_path / "witnessed")
+    mark = marking(tmp_path / "witnessed")
     mark.begin(T)
     mark.begin(T + 100)
     assert mark.age(T + 100) == 100
@@ -124,7 +190,7 @@ def test_a_mark_that_is_there_is_not_begun_anew(tmp_path):
 
 def test_the_mark_is_begun_once_the_folder_is_there_and_never_again(tmp_path):
     folder, ears = tmp_path / "ledger" / "super", Ears()
-    mark = Mark(folder.parent / "witnessed")
+    mark = marking(folder.parent / "witnessed")
     follower = Follower(lambda: folder, ears, lambda: T, witnesses=BOTH, quorum=1, mark=mark)
     follower.step()  # a first start: the archivist is about to make the folder
     folder.mkdir(parents=True)
@@ -136,7 +202,7 @@ def test_the_mark_is_begun_once_the_folder_is_there_and_never_again(tmp_path):
 
 
 def test_a_checkpoint_without_its_quorum_leaves_the_mark_alone(tmp_path, published):
-    mark, ears = Mark(tmp_path / "witnessed"), Ears()
+    mark, ears = marking(tmp_path / "witnessed"), Ears()
     mark.begin(T - 50)
     follower = Follower(published(checkpoint(5, T)), ears, lambda: T, witnesses=BOTH, quorum=2, mark=mark)
     follower.step()

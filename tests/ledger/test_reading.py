@@ -147,6 +147,30 @@ def test_a_last_frame_cut_at_any_byte_is_torn_and_nothing_else_is_lost(lane):
             assert ends(lane) == LaneEnd(EndState.CRASHED, read_lane(lane)[-1].position, left), cut
 
 
+def test_the_last_segment_of_a_dead_lane_cannot_vanish_unseen(tmp_path):
+    lane = write_lane(tmp_path, [[intent(n, size=30_000)] for n in range(12)])
+    *_, last = numbers = segments(lane)
+    assert len(numbers) > 2
+    segment_path(lane, last).unlink()
+    with pytest.raises(IntegrityError, match=f"Segment {last} of lane w1-1 is missing"):
+        read_lane(lane)
+    for number in numbers[1:-1]:
+        segment_path(lane, number).unlink()
+    with pytest.raises(IntegrityError, match="Segment 2 of lane w1-1 is missing"):
+        read_lane(lane)
+
+
+def test_a_lane_whose_end_is_known_may_be_read_on_behind_the_word_that_closed_it(tmp_path):
+    lane = write_lane(tmp_path, [[intent(1)]], closed=True)
+    reader = LaneReader(lane, opener())
+    assert len(list(reader.read())) == 1
+    assert reader.end is not None
+    again = LaneReader(lane, opener(), ended=True)
+    assert list(again.read(reader.end.position)) == []
+    with pytest.raises(IntegrityError, match="Segment 2 of lane w1-1 is missing"):
+        list(LaneReader(lane, opener()).read(reader.end.position))
+
+
 @MODEST
 @given(lost=st.sets(st.integers(0, 20), min_size=1))
 def test_a_last_frame_of_which_any_sectors_never_arrived_is_torn(tmp_path_factory, lost):

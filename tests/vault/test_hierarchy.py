@@ -462,3 +462,46 @@ def test_wrapping_and_sealing_a_record_costs_little(site):
             RecordCipher(key.unwrap(row)).seal(text, b"place")
         best = min(best, (time.process_time() - start) / 50)
     assert best < 200e-6  # 60 µs on a quiet machine; the bench says how many exactly
+
+
+# --- altered rows, and names that nobody has ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "altered",
+    [
+        pytest.param(lambda row: msgspec.structs.replace(row, sealed=row.sealed[:-1] + b"\0"), id="its seal"),
+        pytest.param(lambda row: msgspec.structs.replace(row, epoch=99), id="its epoch"),
+        pytest.param(lambda row: msgspec.structs.replace(row, tag=b"\0" * 32), id="its tag"),
+        pytest.param(lambda row: msgspec.structs.replace(row, sealed="text"), id="another kind of value"),
+        pytest.param(lambda row: msgspec.structs.replace(row, sealed=None), id="no value"),
+    ],
+)
+def test_one_altered_data_key_is_named_and_the_rest_goes_on(site, altered):
+    kept, lost = site.store("r1", HANAKO), site.keys.data_key(TARO)
+    site.rows.data_rows[lost.id] = altered(site.rows.data_rows[lost.id])
+    assert site.rotation.plan(Erasure(subject="nobody")).damaged == (lost.id,)
+    done = site.rotation.rotate()
+    assert (done.living, done.damaged) == (1, (lost.id,))
+    assert site.read("r1", kept) == PROMPT
+
+
+def test_no_data_key_is_drawn_for_a_name_that_no_account_has(site):
+    site.keys.data_key(Slot("u" * 1024, "1", "2026-04"))
+    with pytest.raises(IntegrityError, match="more than 1024 bytes"):
+        site.keys.data_key(Slot("u" * 66_000, "1", "2026-04"))
+
+
+def test_a_machine_whose_keeper_lags_behind_an_erasure_elsewhere_stops_and_says_what_to_share(site, tmp_path):
+    other = Site(tmp_path / "other", site.rows)
+    shutil.copytree(tmp_path / "kek", tmp_path / "other" / "kek")
+    blob = site.store("r1", HANAKO)
+    assert other.read("r1", blob) == PROMPT
+    site.rotation.rotate()
+    with pytest.raises(KeyAccessError) as raised:
+        other.store("r2", TARO)
+    assert "epoch 2" in raised.value.message
+    assert "share the keeper" in raised.value.hint
+    with pytest.raises(KeyAccessError):
+        other.rotation.rotate()
+    assert other.kek.epochs() == [1]

@@ -205,12 +205,17 @@ _NEW_FILES = (
     "archive/signing.key",
     "archive/store.key",
     "archive/gate.pub",
+    "gate/archive.pub",
+    "gate/policy-signing.pub",
     "gate/policy.key",
     "gate/signing.key",
     "gate/signing.pub",
     "root/people.key",
+    "root/policy-signing.key",
+    "root/policy-signing.pub",
     "root/policy.key",
     "web/people.key",
+    "web/policy-signing.pub",
     "web/policy.key",
 )
 _DATA_KEY = bytes(range(32))

@@ -92,3 +92,31 @@ def test_a_published_file_with_any_bit_flipped_is_refused(bit):
 def test_bytes_of_any_kind_are_refused_in_one_way(data):
     with pytest.raises(PolicyUnavailableError):
         PolicySeal(KEY).open(data, "people", SHA256)
+
+
+LONG = bytes(range(256)) * 5_000
+LONG_SHA = hashlib.sha256(LONG).hexdigest()
+LONG_SEALED = PolicySeal(KEY).seal(LONG, "flat", LONG_SHA)
+_PIECE = (1 << 20) + 16
+
+
+def test_a_long_file_is_sealed_in_pieces_and_opened_whole():
+    assert LONG_SEALED.startswith(b"SKPOL2")
+    assert PolicySeal(KEY).open(LONG_SEALED, "flat", LONG_SHA) == LONG
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        pytest.param(LONG_SEALED[: 14 + _PIECE], id="the last piece cut off"),
+        pytest.param(LONG_SEALED[:14], id="nothing left"),
+        pytest.param(
+            LONG_SEALED[:14] + LONG_SEALED[14 + _PIECE :] + LONG_SEALED[14 : 14 + _PIECE], id="swapped"
+        ),
+        pytest.param(LONG_SEALED[:-1] + bytes([LONG_SEALED[-1] ^ 1]), id="one bit"),
+        pytest.param(LONG_SEALED + bytes(17), id="something behind it"),
+    ],
+)
+def test_pieces_that_are_missing_or_moved_open_nothing(forged):
+    with pytest.raises(PolicyUnavailableError):
+        PolicySeal(KEY).open(forged, "flat", LONG_SHA)

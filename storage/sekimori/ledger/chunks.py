@@ -23,7 +23,7 @@ import hashlib
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import batched
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from sekimori.ledger.drafting import Draft
 from sekimori.ledger.mac import hmac_sha256
@@ -83,6 +83,14 @@ class Cut(NamedTuple):
         }
 
 
+class SharedTexts(TextRows, Protocol):
+    """Rows of texts that also tell whose text is whose."""
+
+    def address_key(self, rid: str) -> bytes | None:
+        """Return what pieces are addressed with under the data key of a record; None where it was erased."""
+        ...
+
+
 class References(NamedTuple):
     """Who refers to a record: those that contain a turn of it, and those that have to be rebased."""
 
@@ -97,7 +105,9 @@ class Deduper:
     whose turns come in one batch is not recognised.
     """
 
-    def __init__(self, rows: TextRows, *, members: Members = DEFAULT, cache_bytes: int = CACHE_BYTES) -> None:
+    def __init__(
+        self, rows: SharedTexts, *, members: Members = DEFAULT, cache_bytes: int = CACHE_BYTES
+    ) -> None:
         self._rows = rows
         self._members = members
         self._bodies = Rebuilder(rows, cache_bytes)
@@ -165,6 +175,8 @@ class Deduper:
                 body = self._addressed(candidate, key)
             except TextMissingError:
                 continue
+            if body is None:
+                continue
             pieces = zip(body.pieces, body.addresses, strict=True)
             shared = sum(len(piece.data) for piece, address in pieces if address in wanted)
             if body.depth < MAX_DEPTH and shared >= _WORTH_REFERRING:
@@ -185,9 +197,15 @@ class Deduper:
                     if len(seen) == _CANDIDATES:
                         return
 
-    def _addressed(self, rid: str, key: bytes) -> Body:
+    def _addressed(self, rid: str, key: bytes) -> Body | None:
+        """Return a body with its addresses; None where it lies under another data key, whatever an anchor says.
+
+        Anchors are evidence of nothing, so anybody may have written them: two people's texts must not hang together.
+        """
         body = self._bodies.body(rid)
         if body.keyed != key:
+            if self._rows.address_key(rid) != key:
+                return None
             body = with_addresses(body, key, [address_of(key, piece.data) for piece in body.pieces])
             self._bodies.remember(rid, body)
         return body

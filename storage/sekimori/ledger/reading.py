@@ -42,10 +42,14 @@ class LaneEnd:
 
 
 class LaneReader:
-    """Reads one lane; keep it while the lane grows, it remembers how far its keys have come."""
+    """Reads one lane; keep it while the lane grows, it remembers how far its keys have come.
 
-    def __init__(self, directory: Path, opener: Opener) -> None:
+    ``ended`` tells that its end was read before: what is read then may begin behind the word that closed it.
+    """
+
+    def __init__(self, directory: Path, opener: Opener, *, ended: bool = False) -> None:
         self.directory = directory
+        self._ended = ended
         self.lane = directory.name
         self.end: LaneEnd | None = None
         self._opener = opener
@@ -72,8 +76,18 @@ class LaneReader:
                 last = number == numbers[-1]
                 walk = SegmentWalk(segment, self._chain_of(segment), at, last=last, alive=alive)
                 yield from walk.items()
+                if last and not alive and not walk.closed and segment.is_cut_at(walk.position.offset):
+                    self._expect_ended(number)
             end = LaneEnd(EndState.CLOSED if walk.closed else state, walk.position, walk.torn_bytes)
         self.end = end
+
+    def _expect_ended(self, number: int) -> None:
+        """Refuse a last segment that was cut: its writer cuts one when the next is there, or when it says the end."""
+        if not self._ended:
+            raise IntegrityError(
+                f"Segment {number + 1} of lane {self.lane} is missing: the one before it was finished, "
+                "and its writer did not say that this was the end."
+            )
 
     def _numbers(self, start: Position) -> list[int]:
         """Return the segments to read; none may be missing between them."""

@@ -65,6 +65,10 @@ class SegmentReader:
         end = written_bytes(self._handle) if growing else os.fstat(self._handle).st_size
         return os.pread(self._handle, max(0, end - offset), offset).rstrip(b"\0")
 
+    def is_cut_at(self, offset: int) -> bool:
+        """Tell whether the file ends there, without the zeros that stand behind what a dead writer wrote last."""
+        return os.fstat(self._handle).st_size == offset
+
     def _read_header(self, lane: str) -> tuple[SegmentHeader, bytes]:
         header, raw = frames.unpack_header(os.pread(self._handle, frames.MAX_HEADER_BYTES, 0))
         if (header.lane, header.segment) != (lane, self.number):

@@ -25,6 +25,9 @@ from sekimori.vault.slots import DataKeyRow, EpochRow, RecordKeyRow, Slot
 
 KEY_BYTES = 32
 
+MAX_NAME_BYTES = 1024
+"""The longest user name that a key may be drawn for: an account's is far shorter."""
+
 _PAD = 128
 _SLOT = msgspec.msgpack.Encoder()
 
@@ -89,6 +92,8 @@ class Epoch(NamedTuple):
     def seal(self, key: DataKey, random: Random) -> DataKeyRow:
         """Return the row that keeps a data key under this epoch."""
         fields = _Fields(key.key, key.generation, key.slot.subject, key.slot.klass, key.slot.month)
+        if len(key.slot.subject.encode()) > MAX_NAME_BYTES:
+            raise IntegrityError(f"A data key is asked for a name of more than {MAX_NAME_BYTES} bytes.")
         packed = msgspec.msgpack.encode(fields)
         padded = (len(packed).to_bytes(2, "big") + packed).ljust(_padded(len(packed) + 2), b"\0")
         tag = self.tag(key.slot)
@@ -99,7 +104,10 @@ class Epoch(NamedTuple):
     def open(self, row: DataKeyRow) -> DataKey:
         """Return the data key of a row; raises IntegrityError if row or place were altered."""
         what = f"Data key {row.id.hex()}"
-        padded = unseal(self.data_keys, row.sealed, _place(row.id, self.number, row.tag), what)
+        try:
+            padded = unseal(self.data_keys, row.sealed, _place(row.id, self.number, row.tag), what)
+        except TypeError as error:  # SQLite keeps any value in any column
+            raise IntegrityError(f"{what} holds values of another kind.") from error
         try:
             fields = _FIELDS.decode(padded[2 : 2 + int.from_bytes(padded[:2], "big")])
         except msgspec.MsgspecError as error:

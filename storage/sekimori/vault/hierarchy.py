@@ -70,6 +70,8 @@ class KeyHierarchy:
         self.kek = kek
         self.random = random
         self._cache = cache or KeyCache(cached)
+        self.damaged: dict[bytes, str] = {}
+        """The data keys that did not open when all were last gone through, and why."""
 
     # --- epochs ----------------------------------------------------------------------------------
 
@@ -116,8 +118,8 @@ class KeyHierarchy:
         if row.epoch not in self.kek.epochs():
             raise KeyAccessError(
                 f"The key of epoch {row.epoch} was destroyed or is not here.",
-                hint="A database from before an erasure needs the living keys of the key folder: see"
-                " docs/formats/keys.md.",
+                hint="After a restored backup: sekimori keys reinstate. Where several machines share the database,"
+                " they must share the keeper too: one [keys] folder, pkcs11 or transit (docs/operating.md).",
             )
         opened = epoch_of(row, self.kek.unwrap(row.epoch, row.wrapped))
         self._cache.epochs.put(row, opened)
@@ -169,11 +171,15 @@ class KeyHierarchy:
         return key
 
     def each_data_key(self) -> Iterator[Sequence[tuple[DataKeyRow, DataKey]]]:
-        """Yield all data keys, some at a time and past the cache: nobody's work needs them all again."""
+        """Yield all data keys, some at a time and past the cache: nobody's work needs them all again.
+
+        One that doesn't open is left out and named in ``damaged``: an altered row must not hold up the rest.
+        """
         epochs = self.rows.epochs()
+        self.damaged = {}
         after = b""
         while rows := self.rows.data_keys_after(after, _AT_ONCE):
-            yield [(row, self._epoch_of(row, epochs).open(row)) for row in rows]
+            yield [(row, key) for row in rows if (key := self._undamaged(row, epochs)) is not None]
             after = rows[-1].id
 
     # --- record keys -----------------------------------------------------------------------------
@@ -195,6 +201,13 @@ class KeyHierarchy:
 
     def _draw(self, slot: Slot) -> DataKey:
         return DataKey(self.random(DATA_KEY_ID_BYTES), slot, self.random(KEY_BYTES))
+
+    def _undamaged(self, row: DataKeyRow, epochs: Sequence[EpochRow]) -> DataKey | None:
+        try:
+            return self._epoch_of(row, epochs).open(row)
+        except IntegrityError as error:
+            self.damaged[row.id] = error.message
+            return None
 
     def _epoch_of(self, row: DataKeyRow, epochs: Sequence[EpochRow]) -> Epoch:
         for epoch in epochs:

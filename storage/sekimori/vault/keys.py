@@ -4,13 +4,16 @@
 
     root/     ca.key ca.pem issuing.pub                          the publisher's (made by the CA room)
               policy.key people.key
+              policy-signing.key policy-signing.pub
     gate/     archivist.pub fingerprint.key signing.key          the gate workers'
-              signing.pub issuing.key ca.pem policy.key          (issuing.key and ca.pem: the CA room)
+              signing.pub archive.pub policy.key policy-signing.pub
+              issuing.key ca.pem                                 (the CA room's)
     archive/  archivist.key store.key signing.key gate.pub       the archivist's, and the publisher's store.key
               logs/ lock.db                                      (the ledger; they grow)
               kek/ living.keys                                   (an erasure changes them)
               data.key                                           only until an old database is moved
     web/      session.key people.key policy.key ca.pem           the web server's
+              policy-signing.pub
 
 A role needs its own subfolder and no other, so each may belong to a user of its own. A key that several
 roles hold lies in the folder of each; the copies are alike, and nobody who runs one role makes any key.
@@ -36,26 +39,43 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from sekimori.errors import KeyAccessError
 from sekimori.vault.files import fsync_folder, make_folder, write_secret
 from sekimori.vault.keyfile import KEY_BYTES, key_to_text
-from sekimori.vault.shared import GATE_LEAVES, PEOPLE, POLICY, add_key, load_key, load_shared, share
+from sekimori.vault.shared import (
+    ARCHIVE_LEAVES,
+    GATE_LEAVES,
+    PEOPLE,
+    POLICY,
+    POLICY_SIGNING,
+    add_key,
+    load_key,
+    load_shared,
+    share,
+)
 
 Random = Callable[[int], bytes]
 
 ROLES = ("root", "gate", "web", "archive")
-_LEAF, _STORE = "leaf-private", "store"
+_LEAF, _STORE, _POLICY_PRIVATE = "leaf-private", "store", "policy-signing-private"
 _DRAFT, _READY = ".draft", ".ready"
 _NEEDS = {
-    "root": ("policy.key", "people.key"),
-    "gate": ("archivist.pub", "fingerprint.key", "signing.key", "policy.key"),
+    "root": ("policy.key", "people.key", "policy-signing.key"),
+    "gate": (
+        *("archivist.pub", "fingerprint.key", "signing.key", "archive.pub"),
+        *("policy.key", "policy-signing.pub"),
+    ),
     "archive": ("archivist.key", "store.key", "signing.key", "gate.pub"),
-    "web": ("session.key", "people.key", "policy.key"),
+    "web": ("session.key", "people.key", "policy.key", "policy-signing.pub"),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class GateKeys:
-    """What a gate worker may hold: it can seal, sign and mint, not read back."""
+    """What a gate worker may hold: it can seal, sign and mint, not read back.
+
+    ``archive_public`` checks what the archivist signs; it seals to the archivist under ``archivist_public``.
+    """
 
     archivist_public: bytes
+    archive_public: bytes
     fingerprint_key: bytes = field(repr=False)
     signing_key: bytes = field(repr=False)
     policy_key: bytes = field(repr=False)
@@ -160,6 +180,7 @@ class KeyRing:
         folder = cls(directory).gate
         return GateKeys(
             archivist_public=load_key(folder / "archivist.pub", "archivist-public"),
+            archive_public=load_key(folder / "archive.pub", ARCHIVE_LEAVES.kind),
             fingerprint_key=load_key(folder / "fingerprint.key", "fingerprint"),
             signing_key=load_key(folder / "signing.key", _LEAF),
             policy_key=load_key(folder / "policy.key", POLICY.kind),
@@ -196,6 +217,16 @@ class KeyRing:
         return load_shared(directory, POLICY)
 
     @classmethod
+    def load_policy_signing(cls, directory: Path) -> bytes:
+        """Read what the publisher signs its pointers with."""
+        return load_key(cls(directory).root / "policy-signing.key", _POLICY_PRIVATE)
+
+    @classmethod
+    def load_policy_public(cls, directory: Path) -> bytes:
+        """Read what the publisher's pointers are checked by, as the role that asks holds it."""
+        return load_shared(directory, POLICY_SIGNING)
+
+    @classmethod
     def load_people(cls, directory: Path) -> bytes:
         """Read the key of the accounts and set-up links, as the role that asks holds it."""
         return load_shared(directory, PEOPLE)
@@ -223,8 +254,23 @@ def _complete_gate(directory: Path, random: Random) -> None:
 def _complete_shared(directory: Path, random: Random, *, people: bool = True) -> None:
     # What policy.key seals is published anew at any time: a new one loses nothing.
     share(directory, POLICY, lambda: random(KEY_BYTES))
+    _complete_policy_signing(directory, random)
     share(directory, PEOPLE, (lambda: random(KEY_BYTES)) if people else None)
     share(directory, GATE_LEAVES)
+    # What is signed with stays where it is; where that was lost, its public half is not to be had either.
+    signing = directory / "archive" / "signing.key"
+    if signing.exists():
+        share(directory, ARCHIVE_LEAVES, lambda: leaf_public(load_key(signing, _LEAF)))
+
+
+def _complete_policy_signing(directory: Path, random: Random) -> None:
+    # What it signs is issued anew every minute: a lost one is replaced, and the public halves with it.
+    private = directory / "root" / "policy-signing.key"
+    if not private.exists():
+        for path in POLICY_SIGNING.paths(directory):
+            path.unlink(missing_ok=True)
+        add_key(private, _POLICY_PRIVATE, lambda: random(KEY_BYTES))
+    share(directory, POLICY_SIGNING, lambda: leaf_public(load_key(private, _POLICY_PRIVATE)))
 
 
 def _complete_archive(folder: Path, random: Random) -> None:

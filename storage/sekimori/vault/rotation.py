@@ -34,6 +34,9 @@ Rekeyed = Callable[[DataKey, DataKey, Mapping[tuple[str, str], bytes]], None]
 Called with some of the living record keys by (rid, part) at a time, until each was there once.
 """
 
+Said = Callable[[int, int, int], None]
+"""Told, inside the transaction, the old epoch, the new one and how many data keys live."""
+
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
@@ -73,6 +76,8 @@ class Plan:
     held_data_keys: tuple[bytes, ...] = ()
     held_records: tuple[str, ...] = ()
     unknown_records: tuple[str, ...] = ()
+    damaged: tuple[bytes, ...] = ()
+    """Data keys that don't open: whose they are can't be told, and nothing under them can be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +89,7 @@ class Shredded:
     old_epoch: int
     new_epoch: int
     living: int
+    damaged: tuple[bytes, ...] = ()
 
 
 class Rotation:
@@ -132,6 +138,7 @@ class Rotation:
             held_data_keys=tuple(doomed.id for doomed in covered if doomed.id in held),
             held_records=tuple(sorted(kept)),
             unknown_records=tuple(sorted(erasure.records - {row.rid for row in rows})),
+            damaged=tuple(sorted(self._keys.damaged)),
         )
 
     def shred(self, plan: Plan, *, together: Callable[[], None] | None = None) -> Shredded:
@@ -140,11 +147,12 @@ class Rotation:
         ``together`` does what belongs into the same transaction: ciphertext, index, the erasure's leaf.
         Never called inside a transaction of the caller's: a key can't be brought back by a rollback.
         """
-        return self._turn(plan, self._keys.kek, together)
+        said: Said | None = None if together is None else lambda *_: together()
+        return self._turn(plan, self._keys.kek, said)
 
-    def rotate(self, to: KekProvider | None = None) -> Shredded:
+    def rotate(self, to: KekProvider | None = None, *, said: Said | None = None) -> Shredded:
         """Start a new epoch without erasing anything, under another provider where one is given."""
-        return self._turn(Plan(), to or self._keys.kek, None)
+        return self._turn(Plan(), to or self._keys.kek, said)
 
     def settle(self, *others: KekProvider) -> None:
         """Finish what a crash interrupted: write the living, destroy the keys of epochs that are over.
@@ -165,7 +173,10 @@ class Rotation:
         with rows.transaction():
             row = self._living.epoch()
             if row.epoch <= max((known.epoch for known in rows.epochs()), default=0):
-                raise KeyAccessError("The database is not older than the living keys; nothing was changed.")
+                raise KeyAccessError(
+                    "The database is not older than the living keys; nothing was changed.",
+                    hint="Nothing is to be reinstated: start as usual, and look with sekimori verify.",
+                )
             epoch = keys.epoch(row)
             living = self._take(epoch)
             for known in rows.epochs():
@@ -177,7 +188,7 @@ class Rotation:
 
     # --- the steps of a rotation -----------------------------------------------------------------
 
-    def _turn(self, plan: Plan, to: KekProvider, together: Callable[[], None] | None) -> Shredded:
+    def _turn(self, plan: Plan, to: KekProvider, said: Said | None) -> Shredded:
         keys, rows, before = self._keys, self._rows, self._keys.kek
         old = keys.current()
         keys.epoch(old)  # if the old key isn't here, fail before anything is made
@@ -185,16 +196,17 @@ class Rotation:
         row, epoch = keys.new_epoch(number, to)
         with rows.transaction():
             living = self._turn_rows(plan, epoch)
+            damaged = tuple(sorted(keys.damaged))
             rows.put_epoch(row)
             rows.drop_epoch(old.epoch)
-            if together is not None:
-                together()
+            if said is not None:
+                said(old.epoch, number, living)
         keys.kek = to
         keys.forget()
         self._finish(row, epoch, (before, to))
         doomed = tuple(key.id for key in plan.data_keys)
         records = tuple(sorted({rid for some in plan.records.values() for rid in some}))
-        return Shredded(doomed, records, old.epoch, number, living)
+        return Shredded(doomed, records, old.epoch, number, living, damaged)
 
     def _turn_rows(self, plan: Plan, epoch: Epoch) -> int:
         """Drop the erased, wrap the living under the new epoch, and say how many data keys live."""

@@ -33,6 +33,11 @@ class Shared:
 
 POLICY = Shared("policy", ("gate/policy.key", "root/policy.key", "web/policy.key"))
 PEOPLE = Shared("people", ("web/people.key", "root/people.key"))
+ARCHIVE_LEAVES = Shared("leaf-public", ("gate/archive.pub",))
+POLICY_SIGNING = Shared(
+    "policy-signing-public",
+    ("root/policy-signing.pub", "gate/policy-signing.pub", "web/policy-signing.pub"),
+)
 GATE_LEAVES = Shared("leaf-public", ("gate/signing.pub", "archive/gate.pub"))
 
 

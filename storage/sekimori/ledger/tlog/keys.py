@@ -9,6 +9,7 @@ import base64
 import binascii
 import hashlib
 import struct
+from collections.abc import Iterable
 from typing import Protocol
 
 from cryptography.exceptions import InvalidSignature
@@ -75,6 +76,11 @@ class PublicKey:
 def key_hash(public: bytes) -> bytes:
     """Return the SHA-256 of a raw public key: Sigsum's name for it."""
     return hashlib.sha256(public).digest()
+
+
+def known_writers(publics: Iterable[bytes]) -> dict[bytes, PublicKey]:
+    """Return the owners of raw public keys by the hashes of their keys, as leaves name them."""
+    return {key_hash(raw): PublicKey(raw) for raw in publics}
 
 
 def ssh_line(public: bytes) -> str:
