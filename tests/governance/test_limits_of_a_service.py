@@ -36,11 +36,13 @@ def ask(**fields):
     [
         pytest.param(Limits(), ask(size=10**9, user_day=10**6, attachments=9), [], id="no limits"),
         pytest.param(Limits(max_bytes=10), ask(size=10), [], id="at the size"),
-        pytest.param(Limits(max_bytes=10), ask(size=11), ["DENY_LIMIT"], id="over the size"),
+        pytest.param(Limits(max_bytes=10), ask(size=11), ["DENY_LIMIT_SIZE"], id="over the size"),
         pytest.param(Limits(user_per_minute=2), ask(user_minute=1), [], id="the last of a minute"),
-        pytest.param(Limits(user_per_minute=2), ask(user_minute=2), ["DENY_LIMIT"], id="one too many"),
-        pytest.param(Limits(user_per_day=2), ask(user_day=2), ["DENY_LIMIT"], id="one too many a day"),
-        pytest.param(Limits(service_per_minute=2), ask(service_minute=3), ["DENY_LIMIT"], id="all together"),
+        pytest.param(Limits(user_per_minute=2), ask(user_minute=2), ["DENY_LIMIT_RATE"], id="one too many"),
+        pytest.param(Limits(user_per_day=2), ask(user_day=2), ["DENY_LIMIT_RATE"], id="one too many a day"),
+        pytest.param(
+            Limits(service_per_minute=2), ask(service_minute=3), ["DENY_LIMIT_RATE"], id="all together"
+        ),
         pytest.param(Limits(uploads=False), ask(), [], id="no attachment"),
         pytest.param(Limits(uploads=False), ask(attachments=1), ["DENY_LIMIT"], id="an attachment"),
         pytest.param(Limits(models=("gpt-*",)), ask(model="GPT-4"), [], id="a listed model"),
@@ -50,7 +52,7 @@ def ask(**fields):
         pytest.param(
             Limits(max_bytes=1, uploads=False, models=("a",)),
             ask(size=2, attachments=1, model="b"),
-            ["DENY_LIMIT", "DENY_LIMIT", "DENY_MODEL_NOT_ALLOWED"],
+            ["DENY_LIMIT_SIZE", "DENY_LIMIT", "DENY_MODEL_NOT_ALLOWED"],
             id="everything that stands against it",
         ),
     ],
@@ -256,5 +258,5 @@ def test_outside_its_hours_a_service_is_closed(office):
     office.do(JIRO, SetLimits("chat", Limits(windows=OFFICE_HOURS), "勤務時間"))
     assert service_findings(office.state, "chat", ask()) == []
     assert [f.code for f in service_findings(office.state, "chat", ask(at_us=NOW + 9 * HOUR))] == [
-        Reason.LIMIT
+        Reason.LIMIT_WINDOW
     ]

@@ -213,6 +213,7 @@ def test_a_header_is_read_as_it_was_written(parts):
 # --- rates -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.req("MOU-1-12")
 def test_rates_are_counted_by_department_and_never_rounded_up():
     office = UsingOffice().notice(frequency="DAILY")
     staff = [(f"s{i}", "soumu") for i in range(3)] + [("z", "zaimu")]

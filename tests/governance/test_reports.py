@@ -26,6 +26,7 @@ def test_the_first_day_by_which_something_is_done(fields, due):
     assert office.get(Report, "i1").due_on == due
 
 
+@pytest.mark.req("DSN-A2-7")
 def test_the_final_report_is_due_30_days_after_the_first_word():
     office = Office("gov")
     office.do(HANAKO, OpenReport("i1", "INCIDENT", "誤送信", privacy=True))

@@ -8,14 +8,25 @@ import pytest
 from sekimori.governance import triage
 from sekimori.governance.acknowledgement import Acknowledge
 from sekimori.governance.actors import CLOCK_ROLE, ROLES, Actor
-from sekimori.governance.calendar import jst_us
+from sekimori.governance.calendar import jst_date, jst_us
 from sekimori.governance.change import Changing
+from sekimori.governance.content_reading import (
+    AllowReading,
+    AskReading,
+    EndReading,
+    OpenContent,
+    RefuseReading,
+)
+from sekimori.governance.counting import count
 from sekimori.governance.feedback import AnswerAsAgent
+from sekimori.governance.issued import IssueDocument
 from sekimori.governance.limiting import ConfirmLimits, RefuseLimits, ResumeUse, SetLimits, SuspendUse
 from sekimori.governance.limits import Limits
 from sekimori.governance.machine import START, Case, Machine
 from sekimori.governance.notices import Notice, NoticeText, WithdrawNotice, WriteNotice
+from sekimori.governance.provided import KeepDocument, SupersedeDocument
 from sekimori.governance.refusals import REFUSALS, Forbidden, refuse
+from sekimori.governance.register_paper import KIND as REGISTER
 from sekimori.governance.review_sheet import SignSheet, prepare_sheet
 from sekimori.governance.sampling import choose_sample
 from sekimori.governance.secondary_use import RecordSecondaryUse, ReviewSecondaryUse, WithdrawSecondaryUse
@@ -113,13 +124,27 @@ def test_a_refusal_of_using_has_two_languages_and_a_code_of_its_own():
 def everything_that_is_used():
     """Walk every row of every table."""
     office = UsingOffice("enterprise").ready().granted()
+    _counted(office)
     _notices(office)
     _feedback(office)
     _tasks(office)
     _register(office)
     _limits(office)
+    _readings(office)
     _sheets(office)
+    _documents(office)
     return office
+
+
+def _counted(office):
+    office.run(_count_to(1))
+    office.run(_count_to(2))
+
+
+def _count_to(n):
+    return lambda state, _actor, at_us, rules: count(
+        state, "w0-1", n - 1, n, (), (), at_us, rules, dropped=print
+    )
 
 
 def _notices(office):
@@ -201,6 +226,33 @@ def _limits(office):
     office.do(TARO, RefuseLimits("chat", "不可"))
     office.do(JIRO, loosen, tighten)
     office.do(SAKI, SetLimits("public", tight, "試行"))
+
+
+def _readings(office):
+    ask = lambda id_, unit="soumu": AskReading(id_, "r1", "照会", "T-1", "hanako", unit)  # noqa: E731
+    office.do(SAKI, ask("own"), OpenContent("own"), EndReading("own"))
+    office.do(SAKI, ask("yes", "zaimu"), ask("no", "zaimu"), ask("later", "zaimu"), EndReading("later"))
+    office.do(SHO, AllowReading("yes"), RefuseReading("no", "不要"))
+
+
+def _documents(office):
+    keep = lambda id_, days=None: office.do(  # noqa: E731
+        SAKI,
+        KeepDocument(
+            *(id_, "chat", "DPA", "契約", "文書第2号", SHA, TODAY),
+            None if days is None else jst_date(office.at_us + days * DAY),
+        ),
+    )
+    for id_, days in (("always", None), ("soon", 5), ("late", 40), ("gone", 0)):
+        keep(id_, days)
+    office.do(SAKI, SupersedeDocument("always", "改定"))
+    office.pass_to(office.at_us)
+    keep("next", 5)
+    office.pass_to(office.at_us)
+    office.do(SAKI, SupersedeDocument("next", "改定"))
+    office.pass_to(office.at_us + 50 * DAY)
+    office.do(SAKI, SupersedeDocument("late", "改定"))
+    office.do(SAKI, IssueDocument("d", REGISTER, "2026-06-01", "pdf", SHA, 1))
 
 
 def _sheets(office):

@@ -98,6 +98,6 @@ def test_what_a_client_makes_up_does_not_fill_the_memory():
         remembering.decide(facts(model=f"m-{number}"), _POLICY)
     remembering.decide(facts(model="m" * 300), _POLICY)
 
-    _, taken = remembering._held
+    _, _, taken = remembering._held
     assert len(taken) <= room._KEPT
     assert not any("m" * 300 in key for key in taken)

@@ -5,8 +5,12 @@
     SekimoriError                  one sentence, and what to do next
     ├── UsageError                 the person at the keyboard: change the input (exit 2)
     │   ├── ConfigError            the administrator: a key of the configuration file
+    │   ├── UnknownError           whoever asked for a record or a hold that there is none of (exit 1)
+    │   ├── OnceConflict           a program: an idempotency key that was another request's (``store.governing``)
     │   └── PolicyFileError        whoever wrote the apply file: file, line and field of each fault
+    ├── Forbidden                  whoever commands: rules say no, with a code, in ja and en (``governance``)
     ├── StateError                 the operator: a port, a folder, a lock, a clock (exit 2)
+    │   ├── VersionConflict        whoever commands: somebody else was first (``store.governing``)
     │   ├── KeyAccessError         the operator: a key file is missing, readable by others or damaged
     │   └── ClockError             the operator: the clock stepped back
     ├── RecordError                the gate: refuse, nothing may pass that cannot be recorded
@@ -56,6 +60,10 @@ class UsageError(SekimoriError):
 
 class ConfigError(UsageError):
     """The configuration file or an environment variable cannot be used."""
+
+
+class UnknownError(UsageError):
+    """What was asked for by its name is not there: the answer is no, and nothing is wrong."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,7 +129,7 @@ def says_how_advice_was_reflected(case: Case[Application]) -> None:
 
 
 def class_is_possible(case: Case[Application]) -> None:
-    """Refuse what nobody can approve: class 3; class 2 on 約款型, or where data lies in caution."""
+    """Refuse what nobody can approve: class 3; class 2 on 約款型, in caution, or where it trains a model."""
     klass, service = case.subject.plan.information_confidentiality, _service(case)
     if klass not in (1, 2):
         raise refuse("class-3")
@@ -137,6 +137,8 @@ def class_is_possible(case: Case[Application]) -> None:
         raise refuse("tos-confidential")
     if klass == 2 and (capped := service.capped(case.rules.caution_locations)):
         raise refuse("class-cap", locations=", ".join(capped))
+    if klass == 2 and service.trains:
+        raise refuse("training-use")
 
 
 def plan_is_complete(case: Case[Application]) -> None:

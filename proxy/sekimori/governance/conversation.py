@@ -37,6 +37,7 @@ class Conversation(Aggregate, frozen=True, kw_only=True):
     """
 
     noun: ClassVar[str] = "conversation"
+    indexed_by: ClassVar[tuple[tuple[str, ...], ...]] = (("subject", "service"), ("subject",), ("owner",))
 
     subject: str
     service: str
@@ -197,5 +198,6 @@ def feedback_findings(tally: Tally, sample: Tally, at_us: int, rules: FeedbackRu
 
 def unanswered(state: State, subject: str, service: str) -> Iterator[Conversation]:
     """Walk what ``subject`` owes on ``service``, the oldest first."""
-    mine = (each for each in state.all(Conversation) if each.service == service and each.unanswered)
-    yield from sorted((each for each in mine if same(each.subject, subject)), key=lambda each: each.since_us)
+    mine = state.matching(Conversation, subject=subject, service=service)
+    owed_ones = (each for each in mine if each.service == service and each.unanswered)
+    yield from sorted(owed_ones, key=lambda each: each.since_us)

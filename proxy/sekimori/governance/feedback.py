@@ -46,6 +46,7 @@ class Feedback(Aggregate, frozen=True, kw_only=True):
     """One answer, as it was given; ``discharges`` is whether somebody's duty was done by it."""
 
     noun: ClassVar[str] = "feedback"
+    indexed_by: ClassVar[tuple[tuple[str, ...], ...]] = (("conversation",),)
 
     conversation: str
     subject: str

@@ -39,6 +39,7 @@ class Grant(Aggregate, frozen=True, kw_only=True):
     """What was granted on which decision; the evidence stays where it is and is looked up again."""
 
     noun: ClassVar[str] = "grant"
+    indexed_by: ClassVar[tuple[tuple[str, ...], ...]] = (("service",),)
 
     application: str
     report_no: str

@@ -83,7 +83,7 @@ class ResumeUse(msgspec.Struct, frozen=True):
 def _administers_it(case: Case[ServiceLimits]) -> None:
     if case.actor.has(SECURITY_OFFICER, APPROVAL_AUTHORITY):
         return
-    grants = (each for each in case.state.all(Grant) if each.service == case.subject.id)
+    grants = case.state.matching(Grant, service=case.subject.id)
     living = (each for each in grants if each.status not in ("REVOKED", "EXPIRED"))
     if not any(same(each.administrator, case.actor.name) for each in living):
         raise refuse_use("not-administrator")

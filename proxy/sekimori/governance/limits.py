@@ -80,15 +80,15 @@ def limit_findings(limits: Limits, ask: Ask, *, suspended: str = "") -> list[Fin
     """Say what stands against a request; ``suspended`` is the reason of the switch, if it is on."""
     found = [Finding(Reason.SUSPENDED, suspended[:_SHOWN])] if suspended else []
     if limits.max_bytes is not None and ask.size > limits.max_bytes:
-        found.append(Finding(Reason.LIMIT, f"{ask.size} bytes, at most {limits.max_bytes}"))
+        found.append(Finding(Reason.LIMIT_SIZE, f"{ask.size} bytes, at most {limits.max_bytes}"))
     for name in ("user_minute", "user_day", "service_minute"):
         most = getattr(limits, name.replace("_", "_per_"))
         if most is not None and getattr(ask, name) >= most:
-            found.append(Finding(Reason.LIMIT, f"{name}: at most {most}"))
+            found.append(Finding(Reason.LIMIT_RATE, f"{name}: at most {most}"))
     if ask.attachments and not limits.uploads:
         found.append(Finding(Reason.LIMIT, "no uploads"))
     if limits.windows and not _open(limits.windows, ask.at_us):
-        found.append(Finding(Reason.LIMIT, "outside the hours of use"))
+        found.append(Finding(Reason.LIMIT_WINDOW, "outside the hours of use"))
     if limits.models and ask.operation not in MODELLESS:
         if ask.model is None:
             found.append(Finding(Reason.MODEL_NOT_ALLOWED, "no model is named"))

@@ -81,6 +81,12 @@ def _information(plan: UsagePlan, service: RegisteredService) -> Iterator[Missin
             "約款型では要機密情報を取り扱えません。",
             "class 2 is impossible on a terms-of-service service",
         )
+    if klass == 2 and service.trains:
+        yield Missing(
+            field,
+            "提供者が入力を学習に利用するため、要機密情報を取り扱えません。",
+            "class 2 is impossible where the provider trains on it",
+        )
     if klass == 2 and not plan.information_types:
         yield Missing(
             "information_types",

@@ -79,6 +79,11 @@ REFUSALS: dict[str, Text] = {
         "適用ファイル {file} が管理しているため、ここでは変更できません。",
         "The file {file} owns it; change the file.",
     ),
+    "kept-by-hand": Text(
+        409,
+        "サービス {id} は台帳で管理されているため、適用ファイルでは変更できません。",
+        "The service {id} is kept in the register by hand; a file cannot take it over.",
+    ),
     # four eyes
     "own-application": Text(
         403, "申請者本人は審査・承認できません。", "Nobody examines or decides on their own application."
@@ -120,6 +125,11 @@ REFUSALS: dict[str, Text] = {
         409,
         "データの所在地により機密性1情報に限られます：{locations}",
         "Data is stored in {locations}: class 1 only.",
+    ),
+    "training-use": Text(
+        409,
+        "提供者が入力を学習に利用するため、機密性1情報に限られます。",
+        "The provider trains on what it is sent: class 1 only.",
     ),
     "checklist-incomplete": Text(
         409, "確認事項への対応が完了していません。", "The confirmation items are not complete."

@@ -147,7 +147,7 @@ def lapse_terms(changing: Changing, change: TermsChange, case: Case[TermsChange]
 
 
 def _grants(state: State, service: str) -> list[Grant]:
-    return [grant for grant in state.all(Grant) if grant.service == service]
+    return [grant for grant in state.matching(Grant, service=service) if grant.service == service]
 
 
 def _decide(verb: str, state: State, command: Any, actor: Actor, at_us: int, rules: Rules) -> Changing:

@@ -162,7 +162,7 @@ def sign_sheet(state: State, command: SignSheet, actor: Actor, at_us: int, rules
 def press_sheets(state: State, actor: Actor, at_us: int, rules: UseRules) -> Change:
     """Remind of what was not signed, then escalate it; ``actor`` is the clock. Each happens once."""
     changing = Changing(state, actor, at_us)
-    for sheet in list(state.all(ReviewSheet)):
+    for sheet in list(state.due(ReviewSheet, at_us)):
         verb = _pressing(sheet, at_us, rules)
         if verb and any(MACHINE.rows_of(sheet.status, verb)):
             status = MACHINE.move(verb, Case(state, sheet, None, actor, at_us, rules))

@@ -30,6 +30,7 @@ class SecondaryUse(Aggregate, frozen=True, kw_only=True):
     """One use of an output; ``exchange`` is the record that holds its prompt."""
 
     noun: ClassVar[str] = "secondary_use"
+    indexed_by: ClassVar[tuple[tuple[str, ...], ...]] = (("output_sha256",),)
 
     output_sha256: str
     exchange: str
@@ -215,4 +216,4 @@ def _move(
 
 def uses_of(state: State, output_sha256: str) -> Iterator[SecondaryUse]:
     """Walk what is known of an output, each with the record of its prompt; a store answers by an index."""
-    return (each for each in state.all(SecondaryUse) if each.output_sha256 == output_sha256.lower())
+    return state.matching(SecondaryUse, output_sha256=output_sha256.lower())

@@ -177,6 +177,11 @@ class RegisteredService(Aggregate, frozen=True, kw_only=True):
         """List the locations for which nothing above class 1 is possible [DSN-1-2]."""
         return tuple(sorted((CAUTION_LOCATIONS | caution).intersection(self.facts.data_locations)))
 
+    @property
+    def trains(self) -> bool:
+        """Whether what is sent is known to train a model, which nothing above class 1 may [DSN-A2-1]."""
+        return self.facts.training_use == "used"
+
     def for_policy(self, *, active: bool) -> model.Service:
         """Give the entry in the words of the gate's policy."""
         facts, contract = self.facts, self.facts.contract

@@ -1,6 +1,7 @@
 """Signed apply files: in ``gov`` and ``local_gov`` two different registered authorities sign the file.
 
-An Ed25519 signature is over ``sekimori apply v1``, a line feed, and the SHA-256 of the file's bytes. In
+A plain Ed25519 signature is over ``sekimori apply v1``, a line feed, and the SHA-256 of the file's bytes, in
+hex; one of ``ssh-keygen -Y sign`` over what ``ssh_signature`` says. In
 ``enterprise`` an unsigned file is accepted and marked: its document says ``unsigned``, and so does every
 record that it decides.
 """
@@ -19,17 +20,20 @@ from sekimori.governance.authority import ApprovalAuthority
 from sekimori.governance.calendar import jst_date
 from sekimori.governance.refusals import refuse
 from sekimori.governance.rules import Rules
+from sekimori.governance.ssh_signature import SshSignature, is_ssh, public_key_bytes, read_ssh_signature
 from sekimori.policy.document import Document
 from sekimori.policy.people import canonical_name
 
 _CONTEXT = b"sekimori apply v1\n"
+_SIGNATURE_BYTES = 64
 
 
 class Signature(msgspec.Struct, frozen=True):
-    """Whose signature: the id of an approval authority, and the 64 bytes in hex."""
+    """Whose signature: the id of an approval authority, the 64 bytes in hex, and the hash of an SSH one."""
 
     authority: str
     signature: str
+    ssh: str = ""
 
 
 def signed_bytes(text: bytes) -> bytes:
@@ -44,16 +48,34 @@ def signers(
     day = jst_date(at_us)
     known = {each.id: each for each in authorities if each.living(day) and each.public_key}
     people: dict[str, ApprovalAuthority] = {}
-    keys: set[str] = set()
+    keys: set[bytes] = set()
     for signature in signatures:
         authority = known.get(signature.authority)
         if authority is None or not _good(text, signature, authority):
             continue
-        name, key = canonical_name(authority.holder), authority.public_key.lower()
+        name, key = canonical_name(authority.holder), public_key_bytes(authority.public_key)
         if name not in people and key not in keys:
             people[name] = authority
             keys.add(key)
     return tuple(people.values())
+
+
+def read_signature(data: bytes, authorities: Iterable[ApprovalAuthority]) -> tuple[Signature, ...]:
+    """Read a detached signature, SSH's or 64 plain bytes, as those whose it may be; ``ValueError`` if none."""
+    if is_ssh(data):
+        made = read_ssh_signature(data)
+        own = [each for each in authorities if _key_of(each) == made.public_key]
+        return tuple(Signature(each.id, made.signature.hex(), made.hash.decode()) for each in own)
+    if len(data) != _SIGNATURE_BYTES:
+        raise ValueError(f"it is neither an SSH signature nor {_SIGNATURE_BYTES} bytes")
+    return tuple(Signature(each.id, data.hex()) for each in authorities if each.public_key)
+
+
+def _key_of(authority: ApprovalAuthority) -> bytes:
+    try:
+        return public_key_bytes(authority.public_key)
+    except ValueError:
+        return b""
 
 
 def signatures(
@@ -64,7 +86,21 @@ def signatures(
     rules: Rules,
     at_us: int,
 ) -> Document:
-    """Give the document, marked unsigned or not; raises ``Forbidden`` where the profile needs more.
+    """Give the document, marked unsigned or not; raises ``Forbidden`` where the profile needs more."""
+    return dataclasses.replace(
+        document, unsigned=not vouched(document, text, given, authorities, rules, at_us)
+    )
+
+
+def vouched(
+    document: Document,
+    text: bytes,
+    given: Iterable[Signature],
+    authorities: Iterable[ApprovalAuthority],
+    rules: Rules,
+    at_us: int,
+) -> tuple[ApprovalAuthority, ...]:
+    """Give those who vouch for a document; raises ``Forbidden`` where the profile needs more of them.
 
     Whoever is a user of one of its grants does not count, nor an authority that does not cover each
     service that the file grants.
@@ -72,7 +108,7 @@ def signatures(
     found = [each for each in signers(text, given, authorities, at_us) if _may_sign(each, document)]
     if len(found) < rules.signatures_needed:
         raise refuse("unsigned", needed=rules.signatures_needed, found=len(found))
-    return dataclasses.replace(document, unsigned=not found)
+    return tuple(found)
 
 
 def _may_sign(authority: ApprovalAuthority, document: Document) -> bool:
@@ -90,8 +126,11 @@ def _may_sign(authority: ApprovalAuthority, document: Document) -> bool:
 
 def _good(text: bytes, signature: Signature, authority: ApprovalAuthority) -> bool:
     try:
-        key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(authority.public_key))
-        key.verify(bytes.fromhex(signature.signature), signed_bytes(text))
-    except (ValueError, InvalidSignature):  # not hex, not 32 or 64 bytes, or not theirs
+        raw = public_key_bytes(authority.public_key)
+        made = bytes.fromhex(signature.signature)
+        ssh = SshSignature(raw, signature.ssh.encode(), made) if signature.ssh else None
+        message = ssh.signed_bytes(text) if ssh else signed_bytes(text)
+        Ed25519PublicKey.from_public_bytes(raw).verify(made, message)
+    except (ValueError, KeyError, InvalidSignature):  # no key, not 64 bytes, no such hash, or not theirs
         return False
     return True

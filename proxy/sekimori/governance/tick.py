@@ -21,10 +21,10 @@ def tick(state: State, at_us: int, rules: Rules) -> Change:
     """Carry out everything that is due by ``at_us``."""
     actor = clock(state.tenant)
     changing = Changing(state, actor, at_us)
-    for change in list(state.all(TermsChange)):
+    for change in list(state.due(TermsChange, at_us)):
         if change.status == "PENDING" and at_us >= change.due_us:
             lapse_terms(changing, change, Case(changing.state, change, None, actor, at_us, rules))
-    for grant in list(changing.state.all(Grant)):
+    for grant in list(changing.state.due(Grant, at_us)):
         if grant.status in (*LIVE, "SUSPENDED"):
             _pass(changing, grant, at_us, rules)
     return changing.done()

@@ -193,7 +193,7 @@ def task_late(task: TriageTask, at_us: int) -> bool:
 def lapse_tasks(state: State, actor: Actor, at_us: int, rules: UseRules) -> Change:
     """Mark, once, each task whose day is over; ``actor`` is the clock."""
     changing = Changing(state, actor, at_us)
-    for task in list(state.all(TriageTask)):
+    for task in list(state.due(TriageTask, at_us)):
         if not task.late and task_late(task, at_us):
             status = MACHINE.move("lapse", Case(state, task, None, actor, at_us, rules))
             changing.edit("lapse", task, status=status, late=True)

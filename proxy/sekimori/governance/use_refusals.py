@@ -71,5 +71,12 @@ USE_REFUSALS: dict[str, Text] = {
         "異常の当事者は点検に署名できません。",
         "Nobody signs the review of an anomaly of their own.",
     ),
+    "own-reading": Text(403, "自分の閲覧を自分で承認できません。", "Nobody allows their own reading."),
+    "own-content": Text(
+        403, "記録の本人は閲覧を承認できません。", "Whoever wrote it may not decide who reads it."
+    ),
+    "reading-over": Text(
+        409, "閲覧できる時間（{minutes}分）が過ぎました。", "The {minutes} minutes for reading are over."
+    ),
     "not-trial": Text(409, "検証段階の公開サービスではありません。", "This is no public service in trial."),
 }

@@ -81,9 +81,13 @@ def defaults() -> dict[str, dict[str, Any]]:
 def use_rules_for(
     profile: model.Profile, at_us: int, *, use: Mapping[str, Mapping[str, Any]] | None = None, **chosen: Any
 ) -> UseRules:
-    """Give the rules of ``profile``, with ``use`` in place of the defaults of its sections."""
+    """Give the rules of ``profile``, with ``use`` in place of the defaults of its sections.
+
+    Its section ``rules`` is what the organisation chose otherwise than its profile.
+    """
+    given = dict(use or {})
+    chosen = {**given.pop("rules", {}), **chosen}
     base = msgspec.structs.asdict(rules_for(profile, at_us, **chosen))
-    given = use or {}
     parts: dict[str, Any] = {name: {**part, **given.get(name, {})} for name, part in defaults().items()}
     unknown = {name: dict(part) for name, part in given.items() if name not in parts}
     return msgspec.convert({**base, **parts, **unknown}, UseRules)

@@ -12,10 +12,14 @@ from typing import Any
 from sekimori.governance import (
     acknowledgement,
     commands,
+    content_reading,
     conversation,
+    counting,
     feedback,
+    issued,
     limiting,
     notices,
+    provided,
     review_sheet,
     secondary_use,
     triage,
@@ -53,6 +57,14 @@ VERBS: dict[type[Any], Verb] = {
     limiting.SuspendUse: limiting.suspend_use,
     limiting.ResumeUse: limiting.resume_use,
     review_sheet.SignSheet: review_sheet.sign_sheet,
+    content_reading.AskReading: content_reading.ask_reading,
+    content_reading.AllowReading: content_reading.allow_reading,
+    content_reading.RefuseReading: content_reading.refuse_reading,
+    content_reading.OpenContent: content_reading.open_content,
+    content_reading.EndReading: content_reading.end_reading,
+    issued.IssueDocument: issued.issue_document,
+    provided.KeepDocument: provided.keep_document,
+    provided.SupersedeDocument: provided.supersede_document,
 }
 NOUNS: dict[str, type[Aggregate]] = {
     kind.noun: kind
@@ -60,6 +72,7 @@ NOUNS: dict[str, type[Aggregate]] = {
         *(notices.Notice, acknowledgement.Acknowledgement, conversation.Conversation),
         *(feedback.FeedbackToken, feedback.Feedback, triage.TriageTask, trial.TrialConsent),
         *(secondary_use.SecondaryUse, limiting.ServiceLimits, review_sheet.ReviewSheet),
+        *(content_reading.ContentReading, issued.IssuedDocument, provided.ProvidedDocument, counting.Counted),
     )
 }
 MACHINES: dict[str, Machine] = {
@@ -68,6 +81,7 @@ MACHINES: dict[str, Machine] = {
         *(notices.MACHINE, acknowledgement.MACHINE, conversation.MACHINE, feedback.TOKEN_MACHINE),
         *(feedback.MACHINE, triage.MACHINE, trial.MACHINE, secondary_use.MACHINE, limiting.MACHINE),
         review_sheet.MACHINE,
+        *(content_reading.MACHINE, issued.MACHINE, provided.MACHINE, counting.MACHINE),
     )
 }
 
@@ -88,7 +102,7 @@ def pass_time(state: State, at_us: int, rules: UseRules) -> Change:
     """Carry out everything that is due by ``at_us``: grants, tasks, sheets."""
     actor = clock(state.tenant)
     done = tick(state, at_us, rules)
-    for step in (triage.lapse_tasks, review_sheet.press_sheets):
+    for step in (triage.lapse_tasks, review_sheet.press_sheets, provided.lapse_documents):
         after = step(done.state, actor, at_us, rules)
         done = Change(after.state, (*done.events, *after.events), (*done.values, *after.values))
     return done

@@ -48,6 +48,21 @@ def problems_of(
     services: Mapping[str, Service], groups: Mapping[str, Group], grants: Sequence[Grant], rules: Rules
 ) -> Iterator[Problem]:
     """Yield everything that is wrong with a policy, in its own order."""
+    return (problem for problem in steps_of(services, groups, grants, rules) if problem is not None)
+
+
+def steps_of(
+    services: Mapping[str, Service],
+    groups: Mapping[str, Group],
+    grants: Iterable[Grant],
+    rules: Rules,
+    *,
+    ascending: bool = False,
+) -> Iterator[Problem | None]:
+    """Yield every problem, and ``None`` after each grant: whoever has others to serve may stop there.
+
+    With ``ascending`` the grants must stand by id, and not all of their ids are remembered.
+    """
     for service in services.values():
         yield from service_problems(service)
     yield from host_problems(services.values())
@@ -56,10 +71,13 @@ def problems_of(
             yield Problem("group", group.name, "class_floor", "must be 1, 2 or 3")
     seen: set[str] = set()
     for grant in grants:
-        if grant.id in seen:
+        if grant.id in seen or (ascending and grant.id < max(seen, default="")):
             yield Problem("grant", grant.id, "id", "is used twice")
+        if ascending:
+            seen.clear()
         seen.add(grant.id)
         yield from grant_problems(grant, services.get(grant.service), groups, rules)
+        yield None
 
 
 def service_problems(service: Service) -> Iterator[Problem]:

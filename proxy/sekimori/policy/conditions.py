@@ -70,15 +70,18 @@ def _information_type(stated: str | None, grant: Grant) -> Iterator[Finding]:
 
 
 def _period(time_us: int, grant: Grant, service: Service) -> Iterator[Finding]:
-    term = f"{grant.period.start.isoformat()} – {grant.period.end.isoformat()}"
     if time_us < grant.period.start_us:
-        yield Finding(Reason.PLAN_NOT_STARTED, term)
+        yield Finding(Reason.PLAN_NOT_STARTED, _term(grant))
     elif time_us >= grant.period.end_us:
-        yield Finding(Reason.PLAN_EXPIRED, term)
+        yield Finding(Reason.PLAN_EXPIRED, _term(grant))
     if service.contract_start and time_us < day_start_us(service.contract_start):
         yield Finding(Reason.PLAN_NOT_STARTED, f"contract from {service.contract_start.isoformat()}")
     if service.contract_end and time_us >= day_end_us(service.contract_end):
         yield Finding(Reason.PLAN_EXPIRED, f"contract until {service.contract_end.isoformat()}")
+
+
+def _term(grant: Grant) -> str:
+    return f"{grant.period.start.isoformat()} – {grant.period.end.isoformat()}"
 
 
 def _model(facts: Facts, grant: Grant, service: Service) -> Iterator[Finding]:

@@ -21,6 +21,8 @@ from sekimori.policy.model import Grant, Service
 from sekimori.policy.people import canonical_name
 from sekimori.policy.reasons import explain
 from sekimori.policy.snapshot import Snapshot
+from sekimori.policy.standing import EMPTY, Standing
+from sekimori.policy.subject import Source
 from sekimori.policy.texts import admission_rule
 
 Verdict = Literal["allow", "deny", "hold"]
@@ -48,12 +50,17 @@ class Decision:
     retryable: bool
 
 
-def decide(facts: Facts, snapshot: Snapshot) -> Decision:
-    """Decide on one request from what is known of it and the policy in force."""
+def decide(facts: Facts, snapshot: Snapshot, standing: Standing = EMPTY) -> Decision:
+    """Decide on one request from what is known of it and the policy in force.
+
+    ``standing`` is newer than the snapshot and only narrows it: who is disabled or what is suspended there
+    is refused whatever the snapshot says.
+    """
     case = _case(facts, snapshot)
+    stopped = standing.findings(case.user, facts.service or "")
     certain = [*_identity(case), *_service(case)]
-    others = [*_hard_blocks(case), *contract_findings(case.service, case.klass), *_suspended(case)]
-    chosen, found = _choose(case)
+    others = [*_hard_blocks(case), *contract_findings(case.service, case.klass), *_suspended(case), *stopped]
+    chosen, found = _choose(case, standing)
     findings = _merge([*certain, *sorted([*others, *found], key=lambda finding: stage(finding.code))])
     if findings or chosen is None or case.service is None:
         return _denied(case, findings, chosen)
@@ -166,14 +173,19 @@ def _suspended(case: Case) -> list[Finding]:
     return []
 
 
-def _choose(case: Case) -> tuple[Grant | None, list[Finding]]:
+def _choose(case: Case, standing: Standing) -> tuple[Grant | None, list[Finding]]:
     """Pick the grant that admits, or the nearest miss together with what stands against it."""
     if case.service is None or not case.user or not case.snapshot.has_grants(case.service.id):
         return None, []
     grants = case.snapshot.grants_for(case.service.id, case.user, case.groups)
     if not grants:
         return None, [Finding(Reason.USER_OUT_OF_SCOPE, case.user)]
-    judged = [(grant, grant_findings(case, grant)) for grant in grants]
+    only = Source.read(case.facts.user_source)
+    if only.agent:  # a key admits by its own grant, whatever else its owner may do
+        grants = tuple(grant for grant in grants if grant.id == only.grant)
+        if not grants:
+            return None, [Finding(Reason.USER_OUT_OF_SCOPE, f"key {only.detail}: {only.grant}")]
+    judged = [(grant, _judged(case, grant, standing)) for grant in grants]
     fitting = [grant for grant, found in judged if not found]
     if fitting:
         return _by_purpose(case, fitting)
@@ -181,6 +193,11 @@ def _choose(case: Case) -> tuple[Grant | None, list[Finding]]:
     if _off_purpose(case, grant):
         found = [*found, _purposes(other for other, _ in judged)]
     return grant, found
+
+
+def _judged(case: Case, grant: Grant, standing: Standing) -> list[Finding]:
+    stopped = [Finding(Reason.SUSPENDED, grant.id)] if standing.stops_grant(grant.id) else []
+    return [*stopped, *grant_findings(case, grant)]
 
 
 def _by_purpose(case: Case, fitting: list[Grant]) -> tuple[Grant, list[Finding]]:

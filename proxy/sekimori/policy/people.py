@@ -14,6 +14,7 @@ from functools import lru_cache
 import msgspec
 
 from sekimori.errors import PolicyUnavailableError
+from sekimori.policy.agentkeys import AgentKey
 
 FORMAT = 1
 
@@ -40,6 +41,7 @@ class Person(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     roles: tuple[str, ...] = ()
     disabled: bool = False
     proxy_password: str | None = None
+    keys: tuple[AgentKey, ...] = ()
 
 
 class _PeopleFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -50,10 +52,11 @@ class _PeopleFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class People:
     """All accounts at one moment, looked up by canonical name."""
 
-    __slots__ = ("_by_name", "hash")
+    __slots__ = ("_by_key", "_by_name", "hash")
 
     def __init__(self, people: Iterable[Person], *, digest: str = "") -> None:
         self._by_name = {canonical_name(person.name): person for person in people}
+        self._by_key = {key.id: (person, key) for person in self._by_name.values() for key in person.keys}
         self.hash = digest or hashlib.sha256(dump_people(self)).hexdigest()
 
     def __iter__(self) -> Iterator[Person]:
@@ -66,6 +69,10 @@ class People:
         """Find an account, however its name is written; disabled ones too."""
         return self._by_name.get(canonical_name(name))
 
+    def key(self, id_: str) -> tuple[Person, AgentKey] | None:
+        """Find an agent's key by its id, with its owner."""
+        return self._by_key.get(id_)
+
 
 def dump_people(people: People) -> bytes:
     """Write the accounts in their canonical bytes."""
@@ -73,7 +80,7 @@ def dump_people(people: People) -> bytes:
     return msgspec.json.encode(_PeopleFile(FORMAT, tuple(ordered)), order="sorted")
 
 
-def load_people(data: bytes, expected_hash: str) -> People:
+def load_people(data: bytes | bytearray, expected_hash: str) -> People:
     """Read what ``dump_people`` wrote; raises ``PolicyUnavailableError`` if a byte of it differs."""
     digest = hashlib.sha256(data).hexdigest()
     if digest != expected_hash:

@@ -7,7 +7,7 @@ snapshot that differs in one byte from its hash, or that says something forbidde
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -18,7 +18,7 @@ from sekimori.policy.admission import advice_findings
 from sekimori.policy.applied import Document, with_catalogue
 from sekimori.policy.checks import Problem, problems_of
 from sekimori.policy.globs import matches_any
-from sekimori.policy.index import Index
+from sekimori.policy.index import Index, Lookups
 from sekimori.policy.model import Grant, Group, Interception, Profile, Rules, Service
 from sekimori.policy.people import canonical_name
 from sekimori.policy.period import day_end_us, day_start_us
@@ -61,8 +61,8 @@ class Snapshot:
     flagged_models: tuple[str, ...]
     services: Mapping[str, Service]
     groups: Mapping[str, Group]
-    grants: tuple[Grant, ...]
-    _index: Index = field(repr=False)
+    grants: Sequence[Grant]
+    _index: Lookups = field(repr=False)
 
     @property
     def profile(self) -> Profile:
@@ -97,6 +97,11 @@ class Snapshot:
     def groups_of(self, user: str) -> frozenset[str]:
         """List the groups of this policy that ``user`` (canonical) belongs to."""
         return self._index.groups_of(user)
+
+    def counts(self, grant: Grant) -> bool:
+        """Tell whether ``grant`` is one at all: a revoked one is none, nor one on a revoked service."""
+        service = self.services.get(grant.service)
+        return grant.status != "revoked" and (service is None or service.status != "revoked")
 
     def has_grants(self, service_id: str) -> bool:
         """Tell whether anybody at all was granted ``service_id`` (revoked grants are none)."""
@@ -227,12 +232,12 @@ def dump(snapshot: Snapshot) -> bytes:
             flagged_models=snapshot.flagged_models,
             services=tuple(snapshot.services.values()),
             groups=tuple(snapshot.groups.values()),
-            grants=snapshot.grants,
+            grants=tuple(snapshot.grants),
         )
     )
 
 
-def load(data: bytes, expected_hash: str) -> Snapshot:
+def load(data: bytes | bytearray, expected_hash: str) -> Snapshot:
     """Read what ``dump`` wrote; raises ``PolicyUnavailableError`` if damaged or forbidden."""
     digest = hashlib.sha256(data).hexdigest()
     if digest != expected_hash:
