@@ -5,7 +5,7 @@
 --
 -- These roles cannot log in. Give each process a user of its own that is in one of them:
 --
---   CREATE ROLE node1 LOGIN PASSWORD '...' IN ROLE sekimori_archivist, sekimori_publisher;
+--   CREATE ROLE node1 LOGIN PASSWORD '...' IN ROLE sekimori_archivist, sekimori_publisher, sekimori_governor;
 --
 -- (`sekimori archive` runs the archivist and the publisher; `sekimori up` runs everything under one user.)
 --
@@ -17,6 +17,8 @@
 --                  archivist that applies retention, or moves what an older release stored, is in this role too.
 --   publisher      reads accounts and applied files, keeps compiled snapshots
 --   administrator  applies files and keeps accounts: `sekimori apply`, `sekimori user`
+--   governor       carries out what is decided and what is due: `sekimori govern`, `apply`, the archivist's clock,
+--                  the web server's API. Whoever does one of these is in this role too.
 --   console        the web server: accounts, set-up links, and of the evidence the index, to read only
 --   gate workers   nothing: they never connect. What they write stands in the spool first.
 --
@@ -27,7 +29,7 @@ DO $$
 DECLARE
   role text;
 BEGIN
-  FOREACH role IN ARRAY ARRAY['archivist', 'reader', 'eraser', 'publisher', 'administrator', 'console'] LOOP
+  FOREACH role IN ARRAY ARRAY['archivist', 'reader', 'eraser', 'publisher', 'administrator', 'governor', 'console'] LOOP
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'sekimori_' || role) THEN
       EXECUTE format('CREATE ROLE %I NOLOGIN', 'sekimori_' || role);
     END IF;
@@ -77,8 +79,17 @@ GRANT INSERT ON event, hold TO sekimori_eraser;
 GRANT UPDATE (sealed, lifted_us) ON hold TO sekimori_eraser;
 GRANT INSERT, UPDATE, DELETE ON upkeep TO sekimori_eraser;
 
+-- What is governed: changed by commands, by requests and by the clock; its history is added to, never changed.
+-- Each change leaves an event, which the archivist states in a leaf.
+GRANT SELECT, INSERT, UPDATE ON governed TO sekimori_governor;
+GRANT SELECT, INSERT ON governed_event TO sekimori_governor;
+GRANT SELECT, INSERT, DELETE ON governed_key, governed_once TO sekimori_governor;
+GRANT SELECT ON governed, governed_event, governed_key TO sekimori_reader, sekimori_publisher;
+GRANT INSERT ON event TO sekimori_governor, sekimori_publisher;
+GRANT SELECT ON policy_document TO sekimori_governor;
+
 -- Accounts and policy; whoever changes them holds the one row of turn.
-GRANT SELECT, UPDATE ON turn TO sekimori_publisher, sekimori_administrator, sekimori_console;
+GRANT SELECT, UPDATE ON turn TO sekimori_governor, sekimori_publisher, sekimori_administrator, sekimori_console;
 GRANT SELECT ON upkeep TO sekimori_publisher, sekimori_administrator, sekimori_console;
 GRANT SELECT ON person, policy_document, policy_version TO sekimori_publisher;
 GRANT INSERT ON policy_version TO sekimori_publisher;

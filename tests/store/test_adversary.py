@@ -6,6 +6,7 @@ noticed by whom it says, as what it says, with the exit status it says.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import shutil
@@ -21,7 +22,7 @@ from sekimori.errors import KeyAccessError, SekimoriError
 from sekimori.ledger import frames
 from sekimori.ledger.envelope import Value, encode_envelope
 from sekimori.ledger.frames import SegmentHeader
-from sekimori.ledger.lanes import LOCK, SHIPPED, lanes, segment_path
+from sekimori.ledger.lanes import LOCK, SHIPPED, lanes, segment_path, segments
 from sekimori.ledger.record import encode
 from sekimori.ledger.tlog.checkpoint import log_verifier, sign_checkpoint
 from sekimori.ledger.tlog.keys import KeySigner, key_hash, ssh_line
@@ -31,8 +32,9 @@ from sekimori.ledger.tlog.shelf import read_edge
 from sekimori.store.retention import DEFAULTS
 from sekimori.store.retiring import Retirer
 from sekimori.store.rotating import found
-from sekimori.store.tables import ENTRY, LANE_LIST, STATEMENT
+from sekimori.store.tables import ENTRY, EVENT, LANE_LIST, STATEMENT
 from sekimori.store.verify import COVERS, Scope
+from sekimori.store.verifying.recalled import Recalled
 from sekimori.store.verifying.verified import read_verified, write_verified
 from sekimori.vault.sealing import SegmentSealer
 from support.adversary import EVIL, MADE_GONE, OF_RECORD, Scene, Town, erase, settle
@@ -150,10 +152,30 @@ def test_each_attack_is_noticed_by_whom_the_page_says(town, line):
         scope = Scope(since=read_verified(state, town.house.store_keys.store_key))
     code, named = exit_status(town, scope)
     assert (code, set(line.named) - named) == (line.exit, set())
+    if line.by == "witness":
+        asked_now = town.house.verify(recalled=[Recalled("w1", "super", one) for one in remembered])
+        assert {fault.key for fault in asked_now.faults if "remembers" in fault.detail} == {"super"}
     if line.by == "nobody":
         assert town.archivist_alarms() == []
         assert exit_status(town, Scope()) == (0, set())
     assert line.alone.startswith("**no**" if line.by == "witness" else ("no", "everything", "nothing", "yes"))
+
+
+@pytest.mark.req("MOU-2-7")
+def test_what_a_witness_remembers_is_held_against_the_super_log(town):
+    (before,) = town.witnessed()
+    worker = gate(town)
+    worker.write(asked("a"), answered("a"))
+    worker.close()
+    settle(town.house)
+    (now,) = town.witnessed()
+    assert before.size < now.size
+    for one in (before, now):
+        assert town.house.verify(recalled=[Recalled("w1", "super", one)]).ok
+    other = dataclasses.replace(before, root=bytes(32))
+    (fault,) = town.house.verify(recalled=[Recalled("w1", "super", other)]).faults
+    assert (fault.table, fault.key, fault.what) == ("tree", "super", "altered")
+    assert "another root" in fault.detail
 
 
 # --- rows removed ------------------------------------------------------------------------------------
@@ -434,6 +456,21 @@ def pretend_erasure(town):
 
 
 @attack
+def edit_waiting_order(town):
+    """Before the archivist came by to state it; the trees go on without it."""
+    with town.house.outsider() as outsider:
+        row = outsider.execute(select(EVENT).where(EVENT.c.id == "erasure-1")).one()
+        altered = {**row._mapping, "id": "erasure-9", "placed": False}
+        outsider.execute(EVENT.insert(), [altered])
+    worker = gate(town)
+    worker.write(asked("a"), answered("a"))
+    worker.close()
+    settle(town.house)
+    assert town.house.verify().unplaced == 0
+    assert lanes(town.house.spool) == []
+
+
+@attack
 def pretend_order(town):
     pretend_erasure(town)
     town.edit(
@@ -468,9 +505,9 @@ class Liar(LeafSigner):
 def pretend_expiry(town):
     house = town.house
     now_us = int(datetime(2027, 5, 2, tzinfo=UTC).timestamp()) * 1_000_000
-    Retirer(house.engine, house.store_keys, DEFAULTS, clock=lambda: now_us, new_id=lambda: "over-1").run(
-        by="os"
-    )
+    retirer = Retirer(house.engine, house.store_keys, DEFAULTS, clock=lambda: now_us, new_id=lambda: "over-1")
+    retirer.plausible.confirm(now_us)
+    retirer.run(by="os")
     settle(house)
     assert town.verify().verdicts["expired"] > 0
     pretend_erasure(town)
@@ -684,6 +721,25 @@ def delete_unknown_lane(town):
     shutil.rmtree(town.house.spool / "w9-1")
 
 
+@attack
+def delete_spool_segment(town):
+    worker = gate(town, segment_bytes=70_000)
+    for number in range(12):
+        worker.write(asked(f"a{number}", prompt=os.urandom(8_000).hex()))
+    worker.die()
+    *_, last = segments(town.house.spool / "w9-1")
+    assert last > 1
+    segment_path(town.house.spool / "w9-1", last).unlink()
+
+
+@attack
+def delete_spool_segment_like_a_crash(town):
+    delete_spool_segment(town)
+    *_, last = segments(town.house.spool / "w9-1")
+    path = segment_path(town.house.spool / "w9-1", last)
+    os.truncate(path, 70_000 + path.stat().st_size)
+
+
 def waiting(town) -> Path:
     """Leave three commits of a dead worker in the spool."""
     worker = gate(town)
@@ -724,10 +780,11 @@ def forge_spool(town):
 
 
 def forged_with(town, signer) -> None:
+    """Even many times more than are looked at."""
     worker = gate(town)
-    commit(worker._writer, "w9-1", asked("forged"), answered("forged"), signer=signer)
+    for number in range(4):
+        commit(worker._writer, "w9-1", asked(f"forged-{number}"), answered(f"forged-{number}"), signer=signer)
     worker.close()
-    assert town.archivist_alarms() == []
 
 
 @attack

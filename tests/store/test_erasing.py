@@ -22,7 +22,7 @@ from sekimori.store.finding import Query
 from sekimori.store.holding import StoreKeys
 from sekimori.store.holding_orders import HoldRepo
 from sekimori.store.reinstating import reinstate
-from sekimori.store.rotating import rotate, settle
+from sekimori.store.rotating import rotation, settle
 from sekimori.store.surveying import Wanted
 from sekimori.store.tables import EVENT, METADATA, RECORD_KEY, STATEMENT, UPKEEP
 from sekimori.store.upkeep import Upkeep
@@ -259,7 +259,7 @@ def test_a_database_from_before_the_erasure_reads_nothing_and_after_reinstating_
 
 def test_a_database_that_is_not_older_is_not_reinstated(house):
     two_people(house)
-    rotate(house.engine, house.store_keys)
+    house.rotate()
     with pytest.raises(KeyAccessError, match="not older"):
         reinstate(house.engine, house.store_keys, clock=house.clock, new_id=lambda: "again")
     assert rows(house, "upkeep", "name") == []
@@ -268,10 +268,10 @@ def test_a_database_that_is_not_older_is_not_reinstated(house):
 def test_a_rotation_changes_wrapped_data_keys_and_nothing_else(house):
     two_people(house)
     before = backup(house)
-    done = rotate(house.engine, house.store_keys)
+    done = house.rotate()
     assert (done.old_epoch, done.new_epoch, house.store_keys.kek.epochs()) == (1, 2, [2])
     changed = {name for name, found in backup(house).items() if found != before[name]}
-    assert changed == {"key_epoch", "data_key"}
+    assert changed == {"key_epoch", "data_key", "event"}
     assert PROMPT in prompt_of(house, "r1")
 
 
@@ -616,3 +616,90 @@ def test_keys_that_somebody_slipped_in_do_not_make_an_order_speak_for_more_than_
 def _no_text_is_left_in_a_message(capsys: pytest.CaptureFixture[str]) -> Iterator[None]:
     yield
     assert ANSWER not in capsys.readouterr().out
+
+
+# --- a data key that somebody altered --------------------------------------------------------------
+
+
+def damage(house: Installation, user: str) -> bytes:
+    """Flip a bit in the data key of a user, and return its id."""
+    with reading(house.engine) as connection:
+        found = [
+            row
+            for some in rotation(connection, house.store_keys).keys.each_data_key()
+            for row, key in some
+            if key.slot.subject == user
+        ]
+    row = found[0]
+    altered = row.sealed[:-1] + bytes([row.sealed[-1] ^ 1])
+    with house.outsider() as connection:
+        connection.execute(
+            text("UPDATE data_key SET sealed = :sealed WHERE id = :id"), {"sealed": altered, "id": row.id}
+        )
+    return row.id
+
+
+def test_one_altered_data_key_is_named_and_holds_up_no_erasure_of_anybody_else(house):
+    two_people(house)
+    id_ = damage(house, "sato")
+    assert eraser(house).preview(SUBJECT).damaged == (id_,)
+    done = eraser(house).carry_out(SUBJECT, AUTHORITY)
+    assert done.records
+    assert done.shredded.damaged == (id_,)
+
+
+def test_one_altered_data_key_is_named_and_holds_up_no_rotation(house):
+    two_people(house)
+    id_ = damage(house, "sato")
+    done = house.rotate()
+    assert done.damaged == (id_,)
+    assert prompt_of(house, "r1") == PROMPT
+    assert house.rotate().damaged == (id_,)
+
+
+def test_an_erasure_of_a_record_whose_own_key_was_altered_says_so(house):
+    two_people(house)
+    rids = [row["id"] for row in house.log().list(Query(user="sato"))]
+    id_ = damage(house, "sato")
+    with pytest.raises(StateError, match=f"data key of record {rids[0]} was altered") as raised:
+        eraser(house).carry_out(Wanted(records=frozenset(rids[:1])), AUTHORITY)
+    assert id_.hex() in raised.value.message
+    assert "keys rotate" in raised.value.hint
+
+
+def test_a_rotation_is_an_event_and_a_leaf_that_verify_knows(house):
+    two_people(house)
+    done = house.rotate()
+    for _ in range(3):
+        house.settle()
+    with reading(house.engine) as connection:
+        envelopes = [
+            json.loads(row.envelope)
+            for row in connection.execute(select(STATEMENT).where(STATEMENT.c.kind == "rotate"))
+        ]
+    assert [(e["old_epoch"], e["new_epoch"], e["data_keys"]) for e in envelopes] == [(1, 2, done.living)]
+    assert not house.faults()
+
+
+def test_a_record_that_had_lost_its_key_before_is_not_called_erased_by_a_reinstatement(house):
+    two_people(house)
+    with house.outsider() as connection:
+        connection.execute(text("DELETE FROM record_key WHERE rid = 'r1'"))
+    saved = backup(house)
+    house.rotate()
+    restore(house, saved)
+    done = reinstate(house.engine, house.store_keys, clock=house.clock, new_id=lambda: "given-back")
+    assert done.cleared == 0
+    (stored,) = [row for row in rows(house, "record", "rid") if row["rid"] == "r1"]
+    assert stored["state"] != "erased"
+
+
+def test_nobody_has_records_cleared_by_writing_that_a_reinstatement_was_cut_short(house):
+    two_people(house)
+    saved = backup(house)
+    house.rotate()
+    restore(house, saved)
+    with house.outsider() as connection:
+        connection.execute(text("INSERT INTO upkeep (name, position) VALUES ('reinstate', '')"))
+    with pytest.raises(IntegrityError, match="cut short"):
+        reinstate(house.engine, house.store_keys, clock=house.clock, new_id=lambda: "given-back")

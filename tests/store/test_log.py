@@ -79,6 +79,7 @@ def test_metadata_holds_no_content(log):
     assert "宵待草" not in repr(log.list(Query()))
 
 
+@pytest.mark.req("DSN-A2-7")
 @pytest.mark.parametrize(
     ("query", "ids"),
     [
@@ -108,7 +109,7 @@ def test_an_exchange_in_flight_and_a_refusal_show_their_states(log):
     assert log.show("r3")["output_sha256"] is None
 
 
-@pytest.mark.req("MOU-2-7")
+@pytest.mark.req("MOU-2-7", "DSN-A2-6")
 def test_content_shows_prompt_and_output_as_people_read_them(log):
     content = log.content("r1", reader="tanaka", reader_source="os", reason="苦情の調査").fields()
     assert content["prompt"] == PROMPT

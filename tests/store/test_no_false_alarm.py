@@ -23,7 +23,6 @@ from sekimori.store.holding_orders import HoldRepo
 from sekimori.store.logkeys import LogKeys
 from sekimori.store.retention import DEFAULTS
 from sekimori.store.retiring import Retirer
-from sekimori.store.rotating import rotate
 from sekimori.store.statements import required
 from sekimori.store.superlog_keeper import Ledger
 from sekimori.store.surveying import Wanted
@@ -233,9 +232,11 @@ def test_nothing_that_an_operator_may_do_looks_like_an_attack(house):
 
     def retire(year: int) -> None:
         now_us = int(datetime(year, 5, 2, tzinfo=UTC).timestamp()) * SECOND_US
-        Retirer(house.engine, house.store_keys, DEFAULTS, clock=lambda: now_us, new_id=lambda: next(ids)).run(
-            by="os"
+        retirer = Retirer(
+            house.engine, house.store_keys, DEFAULTS, clock=lambda: now_us, new_id=lambda: next(ids)
         )
+        retirer.plausible.confirm(now_us)
+        retirer.run(by="os")
 
     def restart() -> None:
         house.archivist.close()
@@ -251,7 +252,7 @@ def test_nothing_that_an_operator_may_do_looks_like_an_attack(house):
         hold,
         lambda: eraser.carry_out(Wanted(records=frozenset({"w1-1-2"})), authority),
         lambda: eraser.carry_out(Wanted(subject="user-0"), authority),
-        lambda: rotate(house.engine, house.store_keys),
+        lambda: house.rotate(),
         lambda: talk(house, "w1-2", 5, end="die"),
         lambda: fork(house, "gate-1-1-2026Q2"),
         lambda: talk(house, "w2-1", 5),
@@ -335,7 +336,7 @@ def test_checks_beside_an_archivist_at_work_find_nothing(house):
             assert report.faults == ()
             since = report.verified
             if number == 4:
-                rotate(house.engine, house.store_keys)
+                house.rotate()
             if number in (3, 6):
                 wanted = Wanted(subject=f"user-{number % 2}")
                 until_stored(house, f"w{number % 2}-{number}")

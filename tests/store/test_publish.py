@@ -19,6 +19,7 @@ from sekimori.store.engine import session
 from sekimori.store.people import PersonRepo
 from sekimori.store.policies import PolicyRepo
 from sekimori.store.publish import ISSUE_EVERY_US, Publisher, Seals, read_current
+from sekimori.vault.pointers import PointerSigner
 from sekimori.vault.published import PolicySeal
 from support.evidence import START_US, Installation
 
@@ -47,6 +48,7 @@ grants:
     reference: 情シ第12号
 """
 SEAL = PolicySeal(bytes(range(32)))
+SIGNER = PointerSigner(bytes(range(32)))
 COMPILER = Compiler(profile="enterprise", catalogue="1", catalogue_flags=lambda _: (), check_host=plain_host)
 
 
@@ -63,7 +65,7 @@ def publisher(house, published):
 def new_publisher(
     house: Installation, published: Path, compiler: Compiler = COMPILER, seal: PolicySeal = SEAL
 ) -> Publisher:
-    seals = Seals(house.names, house.names, seal)
+    seals = Seals(house.names, house.names, seal, SIGNER)
     return Publisher(house.engine, published, seals=seals, compiler=compiler, clock=house.clock)
 
 

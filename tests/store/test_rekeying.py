@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from sekimori.errors import StateError
 from sekimori.ledger.record import Entry, Intent, Part
@@ -361,3 +361,34 @@ def test_two_that_move_at_the_same_time_move_everything_once(house, old):
     house.settle()
     house.settle()
     assert house.verify().faults == ()
+
+
+@pytest.mark.parametrize(
+    "position",
+    [
+        pytest.param(None, id="done, by a row that names the key"),
+        pytest.param("moved", id="moved"),
+        pytest.param("lanes", id="the counters are done"),
+        pytest.param("at 9999 zzz", id="far ahead"),
+    ],
+)
+def test_no_row_that_somebody_wrote_destroys_the_old_key_early(old, position):
+    house = old.open()
+    assert house.store_keys.old is not None
+    name = rekeying.key_name(house.store_keys.old)
+    with house.outsider() as connection:
+        connection.execute(text("DELETE FROM upkeep WHERE name = 'rekey'"))
+        if position is not None:
+            connection.execute(text("INSERT INTO upkeep VALUES ('rekey', :at)"), {"at": position})
+        connection.execute(text("INSERT INTO upkeep VALUES ('rekeyed', :name)"), {"name": name})
+    house.close()
+    house = old.open()
+    try:
+        finish(house)
+        house.archivist._upkeep._calls = 63
+        finish(house)
+        assert not old.data_key.exists()
+        assert all(entry.sealed[:1] != b"\x01" for entry in rows_of(house, ENTRY))
+        assert [record["id"] for record in house.log().list(Query(user="fujiwara"))] == ["r1", "r2", "r4"]
+    finally:
+        house.close()

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
+from sekimori.errors import IntegrityError, StateError
 from sekimori.store.engine import reading, writing
 from sekimori.store.finding import Query
 from sekimori.store.holding_orders import HoldRepo
@@ -28,6 +29,13 @@ def at(year: int, month: int, day: int = 15) -> int:
 
 
 def retirer(house: Installation, now_us: int) -> Retirer:
+    made = doubtful(house, now_us)
+    made.plausible.confirm(now_us)
+    return made
+
+
+def doubtful(house: Installation, now_us: int) -> Retirer:
+    """Return a retirer whose clock nobody has confirmed."""
     return Retirer(
         house.engine,
         house.store_keys,
@@ -194,6 +202,7 @@ def test_the_archivist_announces_on_one_day_and_retires_on_the_next(house, caplo
     automatic = Retirer(
         house.engine, house.store_keys, DEFAULTS, clock=lambda: now[0], new_id=lambda: f"retired-{now[0]}"
     )
+    automatic.plausible.confirm(now[0])
     with caplog.at_level(logging.INFO, logger="sekimori.store.retiring"):
         assert not Retiring(house.engine, automatic, clock=lambda: now[0]).step()
         assert "will be retired tomorrow: class-1 of 2026-04 (content, 1 records)" in caplog.text
@@ -212,8 +221,75 @@ def test_what_changed_since_it_was_announced_is_announced_anew(house):
     automatic = Retirer(
         house.engine, house.store_keys, DEFAULTS, clock=lambda: now[0], new_id=lambda: f"retired-{now[0]}"
     )
+    automatic.plausible.confirm(now[0])
     assert not Retiring(house.engine, automatic, clock=lambda: now[0]).step()
     now[0] += DAY_US  # another month is over now
     assert not Retiring(house.engine, automatic, clock=lambda: now[0]).step()
     now[0] += DAY_US
     assert Retiring(house.engine, automatic, clock=lambda: now[0]).step()
+
+
+# --- a clock that is wrong -------------------------------------------------------------------------
+
+
+def test_a_clock_that_was_set_a_year_ahead_retires_nothing_and_raises_an_alarm(house):
+    fill(house)
+    now_us, told = [at(2026, 5, 20)], list[str]()
+    look = Retiring(
+        house.engine, doubtful(house, at(2027, 6)), clock=lambda: now_us[0], alarm=told.append
+    ).step
+    assert not look()
+    for day in range(4):
+        now_us[0] = at(2027, 6) + day * DAY_US
+        assert not look()
+    assert "2027-06-15" in told[0]
+    assert "2026-05-20" in told[0]
+    assert "--clock-is-right" in told[0]
+    content = house.log().content("r1", reader="auditor", reader_source="os", reason="test")
+    assert content is not None
+    assert content.prompt == PROMPT
+
+
+def test_what_the_newest_record_says_stands_for_the_first_look(house):
+    fill(house)
+    with pytest.raises(StateError, match="last believed on 2026-05-15"):
+        doubtful(house, at(2027, 6)).run(by="os: root")
+
+
+def test_whoever_confirms_the_clock_lets_retirement_go_on(house):
+    fill(house)
+    retiring = doubtful(house, at(2027, 6))
+    retiring.plausible.confirm(at(2027, 6))
+    done = retiring.run(by="os: root")
+    assert done is not None
+    assert done.records == 2
+
+
+def test_a_clock_that_goes_on_day_by_day_is_believed_all_the_way(house):
+    fill(house)
+    now_us = at(2026, 5, 20)
+    while now_us < at(2027, 6):
+        retiring = doubtful(house, now_us)
+        retiring.plausible.expect(now_us)
+        retiring.plausible.believe(now_us)
+        now_us += 13 * DAY_US
+
+
+def test_nobody_moves_what_the_clock_last_said_by_writing_in_the_database(house):
+    fill(house)
+    doubtful(house, at(2026, 5, 20)).plausible.believe(at(2026, 5, 20))
+    with house.outsider() as connection:
+        connection.execute(text("UPDATE upkeep SET position = '00' WHERE name = 'seen'"))
+    with pytest.raises(IntegrityError, match="not what was written there"):
+        doubtful(house, at(2026, 5, 21)).run(by="os: root")
+
+
+# --- a name that a worker made up ------------------------------------------------------------------
+
+
+def test_a_name_that_no_account_has_is_kept_under_the_key_of_what_is_unknown(house):
+    worker = house.worker("w1-a")
+    worker.write(asked("r1", user="u" * 66_000), answered("r1"), asked("r2"), answered("r2"))
+    worker.close()
+    assert not house.archivist.run_once().alarms
+    assert {stock.klass for stock in doubtful(house, at(2026, 5)).status()} == {"class-1", "unknown"}

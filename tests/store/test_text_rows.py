@@ -38,6 +38,7 @@ class Shelf:
         self.engine = engine
         self.keys = keys
         self.memory = memory
+        self.slot = SLOT
 
     def store(self, *bodies: tuple[str, bytes]) -> list[Stored]:
         """Store some bodies in one transaction."""
@@ -49,7 +50,7 @@ class Shelf:
 
     def _one(self, holding: Holding, rid: str, body: bytes) -> Stored:
         hierarchy = holding.hierarchy
-        data_key, record_key = hierarchy.data_key(SLOT), hierarchy.random(32)
+        data_key, record_key = hierarchy.data_key(self.slot), hierarchy.random(32)
         hierarchy.rows.put_record_keys([hierarchy.wrap(data_key, rid, record_key)])
         stored = holding.deduper.store(rid, body, data_key.address_key)
         holding.texts.put(rid, stored, record_key)
@@ -118,6 +119,21 @@ def test_a_large_piece_is_stored_once_and_found_from_any_conversation(shelf):
     shelf.store(("r3", b'{"n": 1, ' + large_body(3)[1:]))
     assert count(shelf, CHUNK) == 1
     assert [shelf.load(rid) for rid in ("r1", "r2")] == [large_body(1), large_body(2)]
+
+
+@pytest.mark.req("MOU-2-8")
+@pytest.mark.parametrize("remembering", [True, False], ids=["remembering", "from the rows"])
+def test_two_peoples_texts_do_not_hang_together_whatever_an_anchor_says(shelf, remembering):
+    shelf.memory = Memory() if remembering else None
+    turns = [body for _, body in bodies(3)]
+    shelf.store(("r1", turns[1]))
+    shelf.slot = Slot("taro", "class-1", "2026-04")
+    shelf.store(("r2", turns[1]))
+    with writing(shelf.engine) as connection:
+        assert connection.execute(ANCHOR.update().values(rid="r1")).rowcount == 2
+    shelf.store(("r3", turns[2]))
+    assert count(shelf, LINK) == 0
+    assert shelf.load("r3") == turns[2]
 
 
 def test_a_large_piece_opens_at_its_own_place_alone(shelf):

@@ -94,6 +94,39 @@ def test_an_event_becomes_a_statement_and_a_leaf_of_the_super_log_once(bench):
         assert [row.placed for row in connection.execute(EVENT.select())] == [True]
 
 
+@pytest.mark.req("MOU-2-7", "MOU-2-8")
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"sealed": b"\1" * 60}, id="its seal"),
+        pytest.param({"kind": "forgive"}, id="its kind"),
+        pytest.param({"time_us": -1}, id="its time"),
+    ],
+)
+def test_an_altered_event_is_named_once_and_holds_nothing_up(bench, change):
+    with writing(bench.engine) as connection:
+        events = EventRepo(connection, bench.cipher)
+        events.add("e-1", "erase", bench.clock(), Event(said={"count": 1}))
+        connection.execute(EVENT.update().values(change))
+        events.add("e-2", "erase", bench.clock(), Event(said={"count": 2}))
+        # More of them than are taken at once, and older.
+        row = {"kind": "erase", "sealed": b"", "placed": False}
+        copies = [{"id": f"c-{n}", "time_us": n, **row} for n in range(600)]
+        connection.execute(EVENT.insert(), copies)
+    bench.store(3)
+    for _ in range(3):
+        bench.settle()
+    assert [leaf["event"] for leaf in said(bench, "erase")] == ["e-2"]
+    assert len(bench.tree(GATE_TREE)) == 3
+    told = [alarm for alarm in bench.heard.alarms if "altered and is not stated" in alarm]
+    assert len(told) == 601
+    assert "Event e-1 was altered" in " ".join(told)
+    with writing(bench.engine) as connection:
+        EventRepo(connection, bench.cipher).add("e-3", "erase", bench.clock(), Event(said={"count": 3}))
+    bench.settle()
+    assert [leaf["event"] for leaf in said(bench, "erase")] == ["e-2", "e-3"]
+
+
 def test_an_event_whose_mark_was_lost_is_not_stated_again(bench):
     with writing(bench.engine) as connection:
         EventRepo(connection, bench.cipher).add("e-1", "erase", bench.clock(), Event(said={"count": 1}))

@@ -25,6 +25,7 @@ from sekimori.store.surveying import Wanted
 from sekimori.store.tables import METADATA
 from sekimori.store.verify import COVERS, Scope, verify
 from support.evidence import answered, asked, body, refused
+from support.governed import exchanged
 
 SNAPSHOT = b'{"format":1}'
 POLICY = hashlib.sha256(SNAPSHOT).hexdigest()
@@ -77,6 +78,9 @@ def lived_in(stored):
         stored.settle()
     eraser = Eraser(stored.engine, stored.store_keys, clock=stored.clock, new_id=lambda: "erasure-1")
     eraser.carry_out(Wanted(records=frozenset({"gone"})), Authority("appi-35", "kato", "sato"))
+    for _ in range(3):
+        stored.settle()
+    exchanged(stored)
     for _ in range(3):
         stored.settle()
     report = stored.verify(Scope(signatures=True))
@@ -231,6 +235,7 @@ HOUSEKEEPING = {
     ("tree", "opened_us"),
     ("tree", "closed_us"),
     ("event", "placed"),
+    ("governed", "due_us"),
 }
 """What no leaf and no seal speaks of, and nothing hangs on."""
 
@@ -360,6 +365,7 @@ def test_verify_tells_how_far_it_is_and_what_it_covers(stored):
     assert set(report.covers) == {
         "entry", "content", "record", "search", "lane", "lane_list", "reading", "policy_version",
         "statement", "event", "tree", "chunk", "link", "key_epoch", "data_key", "record_key", "output_tag", "hold",
+        "governed", "governed_event", "governed_key",
     }  # fmt: skip
     assert report.counts["entry"] == 9
 

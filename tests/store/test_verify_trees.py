@@ -15,7 +15,7 @@ from sekimori.ledger.tlog.leaf import LeafSigner
 from sekimori.ledger.tlog.shelf import envelope_path
 from sekimori.ledger.tlog.tiles import bundles_of, tiles_of
 from sekimori.store.tables import ENTRY
-from sekimori.store.verify import Scope
+from sekimori.store.verify import Scope, worth
 from sekimori.store.verifying.verified import read_verified, write_verified
 from support.evidence import Installation, answered, asked, refused
 
@@ -219,6 +219,20 @@ def test_a_tree_that_vanished_whole_leaves_its_traces_in_the_super_log(grown):
     (grown.keyring / "logs-1" / f"{TREE}.key").unlink()
     grown.edit("DELETE FROM entry", f"DELETE FROM tree WHERE name='{TREE}'")
     assert ("tree", TREE, "missing") in faults(grown)
+
+
+@pytest.mark.parametrize(
+    ("entries", "cores", "processes"),
+    [
+        pytest.param(0, 8, 1, id="nothing"),
+        pytest.param(20_000, 2, 1, id="less than starting one takes"),
+        pytest.param(120_000, 8, 2, id="enough for two"),
+        pytest.param(10_000_000, 8, 8, id="as many as there are cores"),
+        pytest.param(10_000_000, 1, 1, id="one core"),
+    ],
+)
+def test_a_check_starts_as_many_processes_as_its_work_is_worth(entries, cores, processes):
+    assert worth(entries, cores) == processes
 
 
 def test_several_processes_find_what_one_finds(grown):

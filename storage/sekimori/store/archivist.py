@@ -12,8 +12,9 @@ it says itself; killed at any instant and started again, it goes on after its la
 
 from __future__ import annotations
 
+import secrets
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,7 @@ from sekimori.ledger.lanes import lanes
 from sekimori.ledger.reading import EndState, LaneEnd
 from sekimori.ledger.record import Outcome
 from sekimori.ledger.seams import Opener
+from sekimori.ledger.tlog.keys import PublicKey
 from sekimori.ledger.walk import Item
 from sekimori.store.engine import reading, writing
 from sekimori.store.following import FollowedLane
@@ -35,6 +37,7 @@ from sekimori.store.ingest import Arrived, Ingest, Placed
 from sekimori.store.lanes import ARCHIVIST, LaneRepo
 from sekimori.store.postgres import Parts
 from sekimori.store.readings import read_answer
+from sekimori.store.signed import expect_signed
 from sekimori.store.tables import OPEN, RECORD
 from sekimori.store.upkeep import Upkeep
 from sekimori.store.watching import Keeper, Progress, Silence, Watch
@@ -59,7 +62,10 @@ class _Lanes:
 
 
 class Archivist:
-    """Follows every lane of one spool folder; ``node`` names it among those that share a database."""
+    """Follows every lane of one spool folder; ``node`` names it among those that share a database.
+
+    ``writers`` may sign leaves, known by the hash of their keys; ``pick`` draws which leaves are checked.
+    """
 
     def __init__(
         self,
@@ -69,10 +75,12 @@ class Archivist:
         engine: Engine,
         keys: StoreKeys,
         keeper: Keeper,
+        writers: Mapping[bytes, PublicKey],
         clock: Callable[[], int],
         watch: Watch | None = None,
         node: str = "1",
         chores: Sequence[Callable[[], bool]] = (),
+        pick: Callable[[int], int] = secrets.randbelow,
     ) -> None:
         self._spool_dir = spool_dir
         self._opener = opener
@@ -81,6 +89,7 @@ class Archivist:
         self._cipher = keys.cipher
         self._tokens = keys.tokens
         self._keeper = keeper
+        self._writers, self._pick = writers, pick
         self._memory = Memory()
         self._clock = clock
         self._watch = watch or Silence()
@@ -184,6 +193,7 @@ class Archivist:
                 f"Nobody signed what lane {name} holds, and nothing else here is of a release that didn't.",
                 hint="Find out who wrote it; a gate of this release signs each entry.",
             )
+        expect_signed(name, batch, self._writers, self._pick)
         self._parts.ready(item.entry.time_us for item in batch)
         with self._writing() as (connection, ingest):
             repo = LaneRepo(connection, self._cipher)

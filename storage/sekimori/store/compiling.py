@@ -1,22 +1,29 @@
-"""Applied files become one snapshot: read each with what the others say, merge in order, compile.
+"""Applied files and the register become one snapshot: read, merge in order, join, compile.
 
 What a profile asks for and what the catalogue knows comes from the composition root.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import logging
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
 
 from sekimori.errors import Fault, PolicyFileError
-from sekimori.policy.applied import Document, merge
+from sekimori.policy.applied import Document, merge, with_catalogue
+from sekimori.policy.checks import Problem
 from sekimori.policy.document import read_document
+from sekimori.policy.joining import join
 from sekimori.policy.model import Profile, Rules
 from sekimori.policy.snapshot import Snapshot, compile_snapshot
 from sekimori.store.policies import AppliedFile
 
+logger = logging.getLogger(__name__)
+
+_NAMED = 10
 _JST = timezone(timedelta(hours=9))
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -35,17 +42,37 @@ class Compiler:
     flagged_models: Collection[str] = ()
     advice_required: bool = True
     consent_required: bool = True
+    signatures_needed: int = 0
 
     @property
     def key(self) -> str:
         """A text that changes whenever the same files would compile to something else."""
-        switches = (self.profile, self.catalogue, str(self.advice_required), str(self.consent_required))
+        switches = (
+            *(self.profile, self.catalogue, str(self.advice_required), str(self.consent_required)),
+            str(self.signatures_needed),
+        )
         return hashlib.sha256("\0".join([*switches, *sorted(self.flagged_models)]).encode()).hexdigest()
 
-    def __call__(self, files: Sequence[AppliedFile], now_us: int) -> Snapshot:
-        """Compile, or raise PolicyFileError naming every fault."""
+    @property
+    def rules(self) -> Rules:
+        """What the profile asks for."""
+        return Rules(
+            profile=self.profile,
+            advice_required=self.advice_required,
+            consent_required=self.consent_required,
+        )
+
+    def __call__(
+        self, files: Sequence[AppliedFile], now_us: int, granted: Document | None = None
+    ) -> Snapshot:
+        """Compile, or raise PolicyFileError naming every fault; what is left out of ``granted`` is logged."""
+        document, left = self.joined(files, granted)
+        if left:
+            # By id only: a log names no people.
+            named = ", ".join(sorted({f"{problem.kind} {problem.id}" for problem in left})[:_NAMED])
+            logger.warning("%d entries of the register are withheld: %s", len(left), named)
         return compile_snapshot(
-            self.document(files),
+            document,
             profile=self.profile,
             catalogue_flags=self.catalogue_flags,
             now_us=now_us,
@@ -54,8 +81,22 @@ class Compiler:
             consent_required=self.consent_required,
         )
 
+    def joined(
+        self, files: Sequence[AppliedFile], granted: Document | None = None
+    ) -> tuple[Document, tuple[Problem, ...]]:
+        """Give files and register as one document, and what of the register was left out."""
+        document = self.document(files)
+        if granted is None or not (granted.services or granted.grants):
+            return document, ()
+        services = {
+            name: with_catalogue(each, self.catalogue_flags, self.flagged_models)
+            for name, each in document.services.items()
+        }
+        return join(dataclasses.replace(document, services=services), granted, self.rules)
+
     def document(self, files: Sequence[AppliedFile]) -> Document:
         """Read and merge all files; a file may use what any other says, whichever came first."""
+        self._check_signed(files)
         read: dict[int, Document] = {}
         waiting = list(files)
         while waiting:
@@ -73,8 +114,18 @@ class Compiler:
             waiting = again
         return _merged(read)
 
+    def _check_signed(self, files: Sequence[AppliedFile]) -> None:
+        """Refuse a file that was applied when fewer had to sign: a profile is no way around the signatures."""
+        faults = [
+            Fault(each.file, 0, "", f"{self.signatures_needed} authorities must have signed it")
+            for each in files
+            if len(each.signed_by) < self.signatures_needed
+        ]
+        if faults:
+            raise PolicyFileError(faults)
+
     def _read(self, applied: AppliedFile, known: Document) -> Document:
-        return read_document(
+        document = read_document(
             applied.text,
             file=applied.file,
             # A file that was good on its day does not go bad later because it is read again.
@@ -83,12 +134,9 @@ class Compiler:
             catalogue_flags=self.catalogue_flags,
             flagged_models=self.flagged_models,
             known=known,
-            rules=Rules(
-                profile=self.profile,
-                advice_required=self.advice_required,
-                consent_required=self.consent_required,
-            ),
+            rules=self.rules,
         )
+        return dataclasses.replace(document, unsigned=not applied.signed_by)
 
 
 def _merged(read: dict[int, Document]) -> Document:

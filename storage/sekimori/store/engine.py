@@ -22,7 +22,7 @@ from sqlmodel import Session
 from sekimori.errors import IntegrityError, StateError
 from sekimori.store import postgres, tables
 
-REVISION = "0004"
+REVISION = "0005"
 """The newest migration; a test holds it against the scripts, so that opening need not import alembic."""
 
 _OPENING = {
@@ -91,7 +91,7 @@ def session(engine: Engine, *, writes: bool = True) -> Iterator[Session]:
     engine = engine.execution_options(**{_WRITES: True}) if writes else _one_view(engine)
     with Session(engine) as opened, opened.begin():
         if writes:
-            _wait_for_turn(opened.connection())
+            take_turn(opened.connection())
         yield opened
 
 
@@ -101,7 +101,8 @@ def _one_view(engine: Engine) -> Engine:
     return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
 
-def _wait_for_turn(connection: Connection) -> None:
+def take_turn(connection: Connection) -> None:
+    """Wait until nobody else changes accounts, policy or what is governed; until the transaction ends."""
     # SQLite's writers wait for one another anyhow. Here, two that change accounts would give both
     # changes one number, and the publisher would miss the later one.
     if connection.dialect.name == "sqlite":

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine
 
-from sekimori.errors import StateError, UsageError
+from sekimori.errors import StateError, UnknownError, UsageError
 from sekimori.ledger.envelope import Value
 from sekimori.store import events
 from sekimori.store.engine import reading
@@ -113,7 +113,8 @@ class Eraser:
             survey = Survey(connection, Holding(connection, self._keys), turning, wanted)
             shown = survey.preview(self._spool)
             if shown.is_nothing:
-                raise UsageError("Nothing would be erased.", hint=_why_nothing(shown))
+                kind = UnknownError if shown.unknown and not shown.held_records else UsageError
+                raise kind("Nothing would be erased.", hint=_why_nothing(shown))
             if shown.spool:
                 raise StateError(
                     f"The spool still holds {sum(shown.spool.values())} entries of what would be erased, in"

@@ -8,7 +8,7 @@ names nobody. The legal basis in words, and who decided, stay here, inside the s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,11 +22,16 @@ from sekimori.store.tables import EVENT
 
 ERASE, HOLD, UNHOLD, RETIRE = "erase", "hold", "unhold", "retire"
 REENCRYPT = "reencrypt"
-KINDS = (ERASE, HOLD, UNHOLD, RETIRE, REENCRYPT)
+ROTATE = "rotate"
+POLICY = "policy"
+GOVERNED = "governed"
+KINDS = (ERASE, HOLD, UNHOLD, RETIRE, REENCRYPT, ROTATE, POLICY, GOVERNED)
 
 # In the words of the index, or SQLite does not use it.
 _UNSTATED = text("NOT placed")
 _TAKEN = frozenset({"k", "lane", "n", "t", "v"})
+_AT_ONCE = 500
+_MOST_US = 1 << 53
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -79,10 +84,22 @@ class EventRepo:
         row = {"id": event_id, "kind": kind, "time_us": time_us, "sealed": sealed, "placed": False}
         self._connection.execute(insert(EVENT), [row])
 
-    def waiting(self, limit: int) -> list[Noted]:
-        """Return the oldest events that were not stated yet, and hold them; what another holds is left."""
-        query = select(EVENT).where(_UNSTATED).order_by(EVENT.c.time_us, EVENT.c.id).limit(limit)
-        return [self._noted(row) for row in self._connection.execute(query.with_for_update(skip_locked=True))]
+    def waiting(self, limit: int) -> tuple[list[Noted], dict[str, str]]:
+        """Return the oldest events that were not stated yet, and hold them; what another holds is left.
+
+        Beside them stand those that are not what was written there, with the reason: nobody must state them,
+        and they must keep nobody from stating the others, however many somebody wrote.
+        """
+        noted: list[Noted] = []
+        altered: dict[str, str] = {}
+        for row in self._unstated():
+            try:
+                noted.append(self._noted(row))
+            except IntegrityError as error:
+                altered[str(row.id)] = error.message
+            if len(noted) == limit:
+                break
+        return noted, altered
 
     def find(self, event_id: str) -> Noted | None:
         """Return one event."""
@@ -93,13 +110,31 @@ class EventRepo:
         """Say that events were stated."""
         self._connection.execute(update(EVENT).where(EVENT.c.id.in_(ids)).values(placed=True))
 
+    def _unstated(self) -> Iterator[Any]:
+        query = select(EVENT).where(_UNSTATED).order_by(EVENT.c.time_us, EVENT.c.id).limit(_AT_ONCE)
+        offset = 0
+        while rows := self._connection.execute(query.offset(offset).with_for_update(skip_locked=True)).all():
+            yield from rows
+            offset += len(rows)
+
     def _noted(self, row: Any) -> Noted:
-        return Noted(row.id, row.kind, row.time_us, open_event(self._cipher, row.id, row.sealed))
+        event = _opened(self._cipher, row)
+        # The columns beside the seal are anybody's: what can't be stated is not taken up.
+        if row.kind not in KINDS or not isinstance(row.time_us, int) or not 0 <= row.time_us < _MOST_US:
+            raise IntegrityError("It has another kind or time than an event.")
+        return Noted(row.id, row.kind, row.time_us, event)
 
 
 def open_event(cipher: Cipher, event_id: str, sealed: bytes) -> Event:
     """Read the sealed part of a row; raises IntegrityError when it is not what was written there."""
     return decoded(_DECODER, cipher.open(sealed, _place(event_id)))
+
+
+def _opened(cipher: Cipher, row: Any) -> Event:
+    try:
+        return open_event(cipher, row.id, row.sealed)
+    except (TypeError, AttributeError) as error:
+        raise IntegrityError("It holds values of another kind.") from error  # SQLite keeps any in any column
 
 
 def _place(event_id: str) -> bytes:

@@ -32,7 +32,8 @@ class FollowedLane:
                 hint="The database seems to be an older copy; find out before anything is shipped to it.",
             )
         self.folder = folder
-        self.reader = LaneReader(folder, opener)
+        # The database's word, which is sealed: anybody who writes to the spool can write its marker.
+        self.reader = LaneReader(folder, opener, ended=state is not None and state.closed_us is not None)
         self.position = Position.parse(state.position) if state and state.position else START
         if given_up.n == self.position.n:
             # An empty segment was begun, and the one before given up already.

@@ -14,8 +14,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from sekimori.ledger.chunks import Deduper
-from sekimori.ledger.rebuild import TextRows
+from sekimori.ledger.chunks import Deduper, SharedTexts
 from sekimori.ledger.tlog.leaf import LeafSigner
 from sekimori.store.keyrows import SqlKeyRows
 from sekimori.store.tagrows import SqlTagRows
@@ -74,7 +73,7 @@ class Memory:
         self._deduper = Deduper(self._rows)
         self._epoch = 0
 
-    def on(self, rows: TextRows, epoch: int) -> Deduper:
+    def on(self, rows: SharedTexts, epoch: int) -> Deduper:
         """Return the deduper, working on these rows from now on."""
         self._rows.to = rows
         if epoch != self._epoch:
@@ -133,10 +132,10 @@ class _Forwarding:
     """Text rows that may be exchanged for those of the next transaction."""
 
     def __init__(self) -> None:
-        self.to: TextRows | None = None
+        self.to: SharedTexts | None = None
 
     @property
-    def _rows(self) -> TextRows:
+    def _rows(self) -> SharedTexts:
         if self.to is None:
             raise RuntimeError("a memory was asked for text outside a transaction")
         return self.to
@@ -160,3 +159,7 @@ class _Forwarding:
     def linked(self, rid: str) -> Collection[str]:
         """Return the records that refer to this one."""
         return self._rows.linked(rid)
+
+    def address_key(self, rid: str) -> bytes | None:
+        """Return what pieces are addressed with under the data key of a record."""
+        return self._rows.address_key(rid)

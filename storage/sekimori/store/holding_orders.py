@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 import msgspec
 from sqlalchemy import Connection, insert, select, update
 
-from sekimori.errors import IntegrityError, UsageError
+from sekimori.errors import IntegrityError, UnknownError, UsageError
 from sekimori.ledger.envelope import Value
 from sekimori.policy.people import canonical_name
 from sekimori.store import events
@@ -143,7 +143,7 @@ class HoldRepo:
         elif kind == "month" and not _MONTH.fullmatch(what):
             raise UsageError(f"{what} is no month.", hint="Write YYYY-MM.")
         elif kind == "record" and not known_records(self._connection, [what]):
-            raise UsageError(f"There is no record {what}.", hint="sekimori log list names those there are.")
+            raise UnknownError(f"There is no record {what}.", hint="sekimori log list names those there are.")
         if not what:
             raise UsageError("A hold needs a person, a record or a month.")
         return what
@@ -151,7 +151,7 @@ class HoldRepo:
     def _read(self, id_: str) -> LegalHold:
         row = self._connection.execute(select(HOLD).where(HOLD.c.id == id_)).first()
         if row is None:
-            raise UsageError(f"There is no hold {id_}.", hint="sekimori hold list shows all.")
+            raise UnknownError(f"There is no hold {id_}.", hint="sekimori hold list shows all.")
         return self._hold(row)
 
     def _hold(self, row: object) -> LegalHold:

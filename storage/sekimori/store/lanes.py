@@ -11,6 +11,7 @@ many nodes wait for one another and never in a ring. A lane belongs to the node 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -75,6 +76,28 @@ def reseal_lanes(connection: Connection, old: Cipher, new: Cipher) -> None:
         with suppress(IntegrityError):
             sealed = new.seal(old.open(row.sealed, _place(row.name)), _place(row.name))
             connection.execute(update(LANE).where(LANE.c.name == row.name).values(sealed=sealed))
+
+
+def lanes_under(connection: Connection, old: Cipher, new: Cipher) -> Iterator[str]:
+    """Yield the lanes whose counters open with the old key and not with the new; the list of lanes is ``*``."""
+    listed = connection.execute(select(LANE_LIST.c.sealed)).scalar()
+    if listed is not None and _is_under(listed, _LIST_PLACE, old, new):
+        yield "*"
+    for row in connection.execute(select(LANE.c.name, LANE.c.sealed)):
+        if _is_under(row.sealed, _place(row.name), old, new):
+            yield row.name
+
+
+def _is_under(sealed: bytes, where: bytes, old: Cipher, new: Cipher) -> bool:
+    try:
+        new.open(sealed, where)
+    except IntegrityError:
+        try:
+            old.open(sealed, where)
+        except IntegrityError:
+            return False
+        return True
+    return False
 
 
 def _place(name: str) -> bytes:

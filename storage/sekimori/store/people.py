@@ -17,7 +17,9 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select, update
 
 from sekimori.errors import UsageError
+from sekimori.policy.agentkeys import AgentKey
 from sekimori.policy.people import People, Person, canonical_name
+from sekimori.store.api_tokens import ApiToken
 from sekimori.store.bulk import Row
 from sekimori.store.tables import InviteRow, PersonRow
 from sekimori.vault.names import NameSeal
@@ -35,6 +37,8 @@ class Account:
     proxy_password: str | None
     created_us: int
     updated_us: int
+    agent_keys: tuple[AgentKey, ...] = ()
+    tokens: tuple[ApiToken, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,15 @@ class PersonRepo:
         """Find an account, however its name is written; disabled ones too."""
         row = self._session.get(PersonRow, self._names.token("person", canonical_name(name)))
         return None if row is None else self._account(row)
+
+    def by_row(self, row: bytes) -> Account | None:
+        """Find an account by the keyed token of its name, which its API tokens carry."""
+        found = self._session.get(PersonRow, row)
+        return None if found is None else self._account(found)
+
+    def row_of(self, name: str) -> bytes:
+        """Give the keyed token of a name."""
+        return self._names.token("person", canonical_name(name))
 
     def list(self) -> list[Account]:
         """Return all accounts by name."""
@@ -107,9 +120,29 @@ class PersonRepo:
         """Replace or take away the password that passes the gate."""
         return self._change(name, now_us, proxy_password=proxy_password)
 
+    def set_tokens(self, name: str, tokens: Iterable[ApiToken], *, now_us: int) -> Account:
+        """Replace the API tokens of an account."""
+        return self._change(name, now_us, tokens=tuple(tokens))
+
     def set_disabled(self, name: str, *, disabled: bool, now_us: int) -> Account:
         """Close an account, or open it again."""
         return self._change(name, now_us, disabled=disabled)
+
+    def add_key(self, name: str, key: AgentKey, *, now_us: int) -> Account:
+        """Give an account a key for an agent of its own."""
+        account = self.get(name)
+        return self._change(name, now_us, agent_keys=(*(account.agent_keys if account else ()), key))
+
+    def revoke_key(self, id_: str, *, now_us: int) -> Account:
+        """Make a key worthless; it stays listed, because records go on naming it."""
+        for account in self.list():
+            if any(key.id == id_ and not key.revoked_us for key in account.agent_keys):
+                kept = tuple(
+                    msgspec.structs.replace(key, revoked_us=now_us) if key.id == id_ else key
+                    for key in account.agent_keys
+                )
+                return self._change(account.name, now_us, agent_keys=kept)
+        raise UsageError(f"There is no key {id_} that is good.", hint="sekimori key list shows all.")
 
     def for_gate(self) -> People:
         """Return what gate workers may know: no console password among it."""
@@ -120,6 +153,9 @@ class PersonRepo:
                 roles=account.roles,
                 disabled=account.disabled,
                 proxy_password=account.proxy_password,
+                keys=tuple(
+                    msgspec.structs.replace(key, label="") for key in account.agent_keys if not key.revoked_us
+                ),
             )
             for account in self.list()
         )

@@ -23,7 +23,11 @@ from sekimori.vault.names import NameSeal
 
 @dataclass(frozen=True, slots=True)
 class AppliedFile:
-    """One version of one file; ``withdrawn`` marks the version that took it back."""
+    """One version of one file; ``withdrawn`` marks the version that took it back.
+
+    ``signed_by`` names the approval authorities whose signatures were checked when it was applied, and
+    ``signatures`` holds those, as they were given.
+    """
 
     version: int
     file: str
@@ -32,6 +36,8 @@ class AppliedFile:
     applied_us: int
     applied_by: str
     withdrawn: bool
+    signed_by: tuple[str, ...] = ()
+    signatures: tuple[bytes, ...] = ()
 
 
 class PolicyRepo:
@@ -44,12 +50,24 @@ class PolicyRepo:
         self._session = session
         self._names = names
 
-    def apply(self, file: str, text: str, *, by: str, now_us: int) -> AppliedFile:
-        """Add a version of ``file``; the same text again adds none and returns what is there."""
+    def apply(
+        self,
+        file: str,
+        text: str,
+        *,
+        by: str,
+        now_us: int,
+        signed_by: tuple[str, ...] = (),
+        signatures: tuple[bytes, ...] = (),
+    ) -> AppliedFile:
+        """Add a version of ``file``; the same text, signed by the same, adds none and returns what is there."""
         latest = self._latest(file)
-        if latest is not None and not latest.withdrawn and latest.text == text:
+        same = latest is not None and not latest.withdrawn and latest.text == text
+        if latest is not None and same and latest.signed_by == signed_by:
             return latest
-        return self._add(file, text, by=by, now_us=now_us, withdrawn=False)
+        return self._add(
+            file, text, by=by, now_us=now_us, withdrawn=False, signed_by=signed_by, signatures=signatures
+        )
 
     def withdraw(self, file: str, *, by: str, now_us: int) -> AppliedFile:
         """Take a file back: what only it said is no longer policy."""
@@ -77,11 +95,13 @@ class PolicyRepo:
         """Return the number of the newest version, 0 when nothing was ever applied."""
         return self._session.exec(select(func.max(col(PolicyDocumentRow.version)))).one() or 0
 
-    def keep_snapshot(self, sha256: str, snapshot: bytes) -> None:
-        """Keep a compiled snapshot for as long as records may name it."""
-        if self._session.get(PolicyVersionRow, sha256) is None:
-            self._session.add(PolicyVersionRow(**snapshot_row(sha256, snapshot, self._names)))
-            self._session.flush()
+    def keep_snapshot(self, sha256: str, snapshot: bytes) -> bool:
+        """Keep a compiled snapshot for as long as records may name it; tell whether it is a new one."""
+        if self._session.get(PolicyVersionRow, sha256) is not None:
+            return False
+        self._session.add(PolicyVersionRow(**snapshot_row(sha256, snapshot, self._names)))
+        self._session.flush()
+        return True
 
     def snapshot(self, sha256: str) -> bytes | None:
         """Return the bytes of a compiled snapshot, None for one that was never published."""
@@ -94,7 +114,17 @@ class PolicyRepo:
         row = self._session.exec(query.order_by(col(PolicyDocumentRow.version).desc()).limit(1)).first()
         return None if row is None else self._opened(row)
 
-    def _add(self, file: str, text: str, *, by: str, now_us: int, withdrawn: bool) -> AppliedFile:
+    def _add(
+        self,
+        file: str,
+        text: str,
+        *,
+        by: str,
+        now_us: int,
+        withdrawn: bool,
+        signed_by: tuple[str, ...] = (),
+        signatures: tuple[bytes, ...] = (),
+    ) -> AppliedFile:
         applied = AppliedFile(
             version=self.latest_version() + 1,
             file=file,
@@ -103,6 +133,8 @@ class PolicyRepo:
             applied_us=now_us,
             applied_by=by,
             withdrawn=withdrawn,
+            signed_by=signed_by,
+            signatures=signatures,
         )
         self._session.add(PolicyDocumentRow(**document_row(applied, self._names)))
         self._session.flush()

@@ -6,14 +6,14 @@ issued anew every minute as long as the database says what the files say, and no
 something that doesn't compile: a stale policy then runs out instead of living on unseen.
 
 Both files name people and purposes, so they are sealed (``vault.published``); ``current.json`` holds only
-hashes and times. What an older release left readable is overwritten and removed.
+hashes and times, and is signed (``vault.pointers``). A snapshot that is new is noted for the ledger in the
+transaction that compiled it. What an older release left readable is overwritten and removed.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,90 +21,102 @@ from pathlib import Path
 from typing import Protocol
 
 import msgspec
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy import exc as sql
 from sqlmodel import Session
 
 from sekimori.errors import PolicyUnavailableError, SekimoriError
-from sekimori.ledger.files import fsync_folder
+from sekimori.policy.applied import Document
+from sekimori.policy.flat import dump_flat
 from sekimori.policy.people import dump_people
 from sekimori.policy.snapshot import Snapshot, dump
 from sekimori.store.engine import session
 from sekimori.store.people import PersonRepo
 from sekimori.store.policies import AppliedFile, PolicyRepo
-from sekimori.vault.files import destroy_secret
+from sekimori.store.publishing_folder import PublishingFolder
 from sekimori.vault.names import NameSeal
+from sekimori.vault.pointers import CURRENT, Current, PointerSigner, next_serial, read_pointer
 from sekimori.vault.published import PolicySeal
 
 logger = logging.getLogger(__name__)
 
-CURRENT = "current.json"
 ISSUE_EVERY_US = 60_000_000
+_KINDS = ("policy", "flat", "people")
 _POLL = 0.5
-_KEPT = 5
-_SHARED_MODE = 0o640
-"""Gate workers may run as another user of the same group."""
-
-
-class Current(msgspec.Struct, frozen=True, kw_only=True):
-    """What ``current.json`` says: both hashes, when the publisher last stood by them, and made from what."""
-
-    policy: str
-    people: str
-    issued_us: int
-    policy_source: str = ""
-    people_source: str = ""
-
-    @property
-    def sources(self) -> tuple[str, str]:
-        """Name the states of the database that the two files were made from."""
-        return self.policy_source, self.people_source
 
 
 class Compile(Protocol):
-    """Turns applied files into a snapshot; ``key`` names everything else that its result hangs on."""
+    """Turns what the database says into a snapshot; ``key`` names everything else that its result hangs on."""
 
     @property
     def key(self) -> str:
         """A text that changes whenever the same files would compile to something else."""
         ...
 
-    def __call__(self, files: Sequence[AppliedFile], now_us: int) -> Snapshot:
+    def __call__(
+        self, files: Sequence[AppliedFile], now_us: int, granted: Document | None = None
+    ) -> Snapshot:
         """Compile, or raise PolicyFileError naming every fault."""
+        ...
+
+
+class Register(Protocol):
+    """What was granted in the register, read on the connection of the caller."""
+
+    def stamp(self, connection: Connection) -> str:
+        """Give a text that changes whenever what was granted may have."""
+        ...
+
+    def granted(self, connection: Connection, now_us: int) -> Document:
+        """Give what was granted, as it becomes policy at an instant."""
         ...
 
 
 def read_current(policy_dir: Path) -> Current:
     """Read what is published; raise PolicyUnavailableError when there is nothing good."""
     try:
-        return msgspec.json.decode((policy_dir / CURRENT).read_bytes(), type=Current)
+        return read_pointer((policy_dir / CURRENT).read_bytes(), Current, str(policy_dir / CURRENT))
     except FileNotFoundError as fault:
         raise PolicyUnavailableError("No policy has been published yet.") from fault
-    except msgspec.DecodeError as fault:
-        raise PolicyUnavailableError(f"The file {policy_dir / CURRENT} can't be read.") from fault
 
 
 @dataclass(frozen=True, slots=True)
 class Seals:
-    """What the publisher opens and seals with: accounts, applied files, and the files for the workers."""
+    """What the publisher opens, seals and signs with: accounts, applied files, the files for the workers."""
 
     people: NameSeal
     policies: NameSeal
     files: PolicySeal
+    signer: PointerSigner
 
 
 class Publisher:
-    """Keeps the folder of published files in step with the database; there is one for each folder."""
+    """Keeps the folder of published files in step with the database; there is one for each folder.
+
+    ``register`` is where grants are decided on beside the applied files; ``note`` is told of each new
+    snapshot in the transaction that keeps it.
+    """
 
     def __init__(
-        self, engine: Engine, policy_dir: Path, *, seals: Seals, compiler: Compile, clock: Callable[[], int]
+        self,
+        engine: Engine,
+        policy_dir: Path,
+        *,
+        seals: Seals,
+        compiler: Compile,
+        clock: Callable[[], int],
+        register: Register | None = None,
+        note: Callable[[Connection, Snapshot, str], None] = lambda *_: None,
     ) -> None:
         self._engine = engine
-        self._dir = policy_dir
+        self._folder = PublishingFolder(policy_dir, seals.files)
         self._seals = seals
         self._first = True
         self._compile = compiler
         self._clock = clock
+        self._register = register
+        self._note = note
+        self._serial = 0
 
     def run_forever(
         self, stop: threading.Event, *, on_fault: Callable[[SekimoriError], None] | None = None
@@ -133,10 +145,10 @@ class Publisher:
         if published and self._is_whole(published) and published.sources == sources:
             current = self._renew(published)
         else:
-            self._dir.mkdir(mode=0o750, parents=True, exist_ok=True)
+            self._folder.make()
             current = self._replace(published)
         if self._first:
-            self._destroy_readable()
+            self._folder.destroy_readable()
             self._first = False
         return current
 
@@ -149,96 +161,83 @@ class Publisher:
 
     def _replace(self, published: Current | None) -> Current:
         now_us = self._clock()
-        policy, policy_source = self._replace_policy(published, now_us)
+        policy, flat, policy_source = self._replace_policy(published, now_us)
         people, people_source = self._replace_people()
         current = self._issue(
             Current(
                 policy=policy,
+                flat=flat,
                 people=people,
                 issued_us=now_us,
                 policy_source=policy_source,
                 people_source=people_source,
             )
         )
-        self._prune(current, published)
+        for kind in _KINDS:
+            self._folder.prune(kind, [getattr(each, kind) for each in (current, published) if each])
         return current
 
-    def _replace_policy(self, published: Current | None, now_us: int) -> tuple[str, str]:
-        """Return the snapshot's hash and source; compile only what is not compiled: it may be large."""
-        with session(self._engine) as opened:
+    def _replace_policy(self, published: Current | None, now_us: int) -> tuple[str, str, str]:
+        """Return the snapshot's two hashes and source; compile only what is not compiled: it may be large."""
+        with session(self._engine, writes=False) as opened:
             source, _ = self._sources(opened)
-            if published and published.policy_source == source and self._has("policy", published.policy):
-                return published.policy, source
-            repo = PolicyRepo(opened, self._seals.policies)
-            snapshot = self._compile(repo.current(), now_us)
-            data = dump(snapshot)
+            if published and published.policy_source == source and self._has(published, "policy", "flat"):
+                return published.policy, published.flat, source
+            files = PolicyRepo(opened, self._seals.policies).current()
+            granted = None
+            if self._register is not None:
+                granted = self._register.granted(opened.connection(), now_us)
+        # Compiled from one view of the database, and holding nothing: it may take seconds.
+        snapshot = self._compile(files, now_us, granted)
+        data, flat = dump(snapshot), dump_flat(snapshot)
+        with session(self._engine) as opened:
             # Kept before it decides anything: a record's policy can always be looked up.
-            repo.keep_snapshot(snapshot.hash, data)
-        self._publish("policy", snapshot.hash, data)
-        return snapshot.hash, source
+            if PolicyRepo(opened, self._seals.policies).keep_snapshot(snapshot.hash, data):
+                self._note(opened.connection(), snapshot, source)
+        self._folder.put("policy", snapshot.hash, data)
+        flat_hash = hashlib.sha256(flat).hexdigest()
+        self._folder.put("flat", flat_hash, flat)
+        return snapshot.hash, flat_hash, source
 
     def _replace_people(self) -> tuple[str, str]:
         with session(self._engine, writes=False) as opened:
             _, source = self._sources(opened)
             data = dump_people(PersonRepo(opened, self._seals.people).for_gate())
         people = hashlib.sha256(data).hexdigest()
-        self._publish("people", people, data)
+        self._folder.put("people", people, data)
         return people, source
 
     def _sources(self, opened: Session) -> tuple[str, str]:
         version = PolicyRepo(opened, self._seals.policies).latest_version()
-        return f"{version}/{self._compile.key}", str(PersonRepo(opened, self._seals.people).stamp())
+        register = f"/{self._register.stamp(opened.connection())}" if self._register is not None else ""
+        people = PersonRepo(opened, self._seals.people).stamp()
+        return f"{version}/{self._compile.key}{register}", str(people)
 
     def _published(self) -> Current | None:
         try:
-            return read_current(self._dir)
+            return read_current(self._folder.path)
         except PolicyUnavailableError:
             return None
 
     def _is_whole(self, current: Current) -> bool:
-        return self._has("policy", current.policy) and self._has("people", current.people)
+        return self._has(current, *_KINDS)
 
-    def _has(self, kind: str, sha256: str) -> bool:
-        return (self._dir / PolicySeal.name(kind, sha256)).is_file()
+    def _has(self, current: Current, *kinds: str) -> bool:
+        return all(self._folder.has(kind, getattr(current, kind)) for kind in kinds)
 
     def _opens(self, current: Current) -> bool:
+        if self._seals.signer.sign(current).signature != current.signature:
+            return False
         try:
-            for kind, sha256 in (("policy", current.policy), ("people", current.people)):
-                self._seals.files.read(self._dir, kind, sha256)
+            for kind in _KINDS:
+                self._folder.read(kind, getattr(current, kind))
         except (PolicyUnavailableError, FileNotFoundError):
             return False
         return True
 
-    def _publish(self, kind: str, sha256: str, data: bytes) -> None:
-        self._write(PolicySeal.name(kind, sha256), self._seals.files.seal(data, kind, sha256))
-
     def _issue(self, current: Current) -> Current:
-        self._write(CURRENT, msgspec.json.encode(current))
-        return current
-
-    def _write(self, name: str, data: bytes) -> None:
-        draft = self._dir / f".{name}.draft"
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fchmod(handle, _SHARED_MODE)
-            os.fsync(handle)
-        draft.replace(self._dir / name)
-        fsync_folder(self._dir)
-
-    def _prune(self, *in_force: Current | None) -> None:
-        """Delete old files; what is named now, and was a moment ago, stays for workers in between."""
-        for kind in ("policy", "people"):
-            named = {PolicySeal.name(kind, getattr(current, kind)) for current in in_force if current}
-            found = sorted(self._dir.glob(f"{kind}-*.bin"), key=lambda path: path.stat().st_mtime_ns)
-            for path in found[:-_KEPT]:
-                if path.name not in named:
-                    path.unlink()
-
-    def _destroy_readable(self) -> None:
-        """Destroy what an older release published: names and password hashes, for everybody to read."""
-        for kind in ("policy", "people"):
-            for name in (f"{kind}-*.json", f".{kind}-*.json.draft"):
-                for path in self._dir.glob(name):
-                    destroy_secret(path)
+        before = self._published()
+        self._serial = next_serial(current.issued_us, self._serial, before.serial if before else 0)
+        signed = self._seals.signer.sign(msgspec.structs.replace(current, serial=self._serial))
+        self._folder.point(CURRENT, signed)
+        return signed

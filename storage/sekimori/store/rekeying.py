@@ -7,12 +7,15 @@ A crash leaves a mixture that the next run goes on with; until the end both kind
 the database is rewritten (``upkeep``), and the old key's file destroyed.
 
 The table ``upkeep`` says how far it is: nothing, ``lanes``, ``at N LANE``, ``moved``. In the end a row
-``rekeyed`` names the old key: each node destroys its copy of that key, and of no other.
+``rekeyed`` names the old key: each node destroys its copy of that key, and of no other. Whoever writes in the
+database can write these rows too: so before a copy is destroyed all is looked through once more, and where
+anything still opens with the old key alone, the work begins anew (``still_old``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from typing import Any
 
 from sqlalchemy import Connection, Engine, and_, delete, func, select, tuple_, update
@@ -20,8 +23,9 @@ from sqlalchemy import Connection, Engine, and_, delete, func, select, tuple_, u
 from sekimori.store.bulk import insert_absent
 from sekimori.store.engine import reading, writing
 from sekimori.store.holding import Holding, Memory, OldKey, StoreKeys
-from sekimori.store.lanes import reseal_lanes
+from sekimori.store.lanes import lanes_under, reseal_lanes
 from sekimori.store.moving import Alarm, Batch
+from sekimori.store.remains import still_sealed
 from sekimori.store.tables import CONTENT, ENTRY, UPKEEP
 from sekimori.store.works import REKEY_WORK, SCRUB_WORK, SEARCH_WORK, ask_to_scrub, is_pending, position_of
 from sekimori.vault.content import OLD_VERSION, ContentCipher, OneDataKey
@@ -58,7 +62,7 @@ class Rekeying:
         self._keys = keys
         self._alarm = alarm
         self._memory = Memory()
-        self._told = False
+        self._told = self._begun_anew = self._kept = False
 
     def step(self) -> bool:
         """Do one piece; say whether more is left that can be done here and now."""
@@ -68,9 +72,7 @@ class Rekeying:
             rekeyed = position_of(connection, REKEYED)
         old = self._keys.old
         if position is None:
-            if old is not None and rekeyed == key_name(old):
-                destroy_secret(old.file)
-            return False
+            return old is not None and rekeyed == key_name(old) and self._destroy(old)
         if position == _MOVED:
             return not scrubbing and self._finish()
         if old is None:
@@ -84,6 +86,29 @@ class Rekeying:
         except BaseException:
             self._memory.forget()
             raise
+        return True
+
+    def _destroy(self, old: OldKey) -> bool:
+        """Destroy the old key unless something still needs it; say whether there is work again."""
+        if self._kept or not old.file.exists():
+            return False
+        with reading(self._engine) as connection:
+            needed = still_old(connection, old, self._keys)
+        if not needed:
+            destroy_secret(old.file)
+            return False
+        if self._begun_anew:
+            self._kept = True
+            self._alarm(f"data.key of an older version is kept: {needed} still lies under it.")
+            return False
+        self._begun_anew = True
+        self._alarm(
+            f"data.key of an older version is kept, and moving begins anew: {needed} still lies under it."
+        )
+        with writing(self._engine) as connection:
+            reseal_lanes(connection, ContentCipher(old.key), self._keys.cipher)
+            connection.execute(delete(UPKEEP).where(UPKEEP.c.name == REKEYED))
+            insert_absent(connection, UPKEEP, [{"name": REKEY_WORK, "position": _LANES}])
         return True
 
     def _finish(self) -> bool:
@@ -114,6 +139,17 @@ class Rekeying:
         if not self._told:
             self._alarm(sentence)
             self._told = True
+
+
+def still_old(connection: Connection, old: OldKey, keys: StoreKeys) -> str:
+    """Name the first thing that opens with the old key alone; empty where nothing does."""
+    cipher = ContentCipher(old.key)
+    lane = next(lanes_under(connection, cipher, keys.cipher), None)
+    if lane is not None:
+        return f"the counter of lane {lane}"
+    # Whoever takes one of many has to close the rest: on PostgreSQL a cursor stands behind them.
+    with closing(still_sealed(connection, cipher)) as left:
+        return next(left, "")
 
 
 def key_name(old: OldKey) -> str:

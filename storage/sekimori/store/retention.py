@@ -20,6 +20,7 @@ from sekimori.ledger.record import Intent
 from sekimori.policy.people import canonical_name
 from sekimori.store.months import AFTER, BEFORE
 from sekimori.store.rows import READING
+from sekimori.vault.datakey import MAX_NAME_BYTES
 from sekimori.vault.slots import Slot, month_of
 
 BLOCKED = "blocked"
@@ -70,7 +71,10 @@ def retention_class(intent: Intent) -> str:
 
 def slot_of(intent: Intent) -> Slot:
     """Return whose data key keeps a record: its user's, for its class, in its month."""
-    return Slot(canonical_name(intent.user), retention_class(intent), _month(intent.time_us))
+    name = canonical_name(intent.user)
+    if len(name.encode()) > MAX_NAME_BYTES:  # no account has such a name: a worker made it up
+        return unknown_slot(intent.time_us)
+    return Slot(name, retention_class(intent), _month(intent.time_us))
 
 
 def unknown_slot(time_us: int) -> Slot:

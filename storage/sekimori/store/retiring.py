@@ -28,6 +28,7 @@ from sekimori.store.engine import reading, writing
 from sekimori.store.events import Event, EventRepo
 from sekimori.store.holding import StoreKeys
 from sekimori.store.holding_orders import HoldRepo
+from sekimori.store.plausible import PlausibleClock
 from sekimori.store.retention import Periods, ends, is_over, metadata_slot, outlives
 from sekimori.store.rotating import rotation
 from sekimori.store.tables import ANCHOR, CHUNK, LINK, OUTPUT_TAG, UPKEEP
@@ -104,6 +105,7 @@ class Retirer:
         self._periods = periods
         self._clock = clock
         self._new_id = new_id
+        self.plausible = PlausibleClock(engine, keys.cipher)
 
     def status(self) -> list[Stock]:
         """Say what is stored, by class and month, and what of it is due."""
@@ -115,7 +117,8 @@ class Retirer:
         return [stock for stock in self.status() if stock.due]
 
     def run(self, *, by: str) -> Retired | None:
-        """Retire what is over; None where nothing is."""
+        """Retire what is over; None where nothing is; raises StateError where the clock can't be believed."""
+        self.plausible.expect(self._clock())
         with alone(self._engine) as connection:
             turning = rotation(connection, self._keys)
             plan = self._plan(connection, turning)
@@ -202,7 +205,15 @@ class Retirer:
 class Retiring:
     """Retires every day what is over, one day after it was announced."""
 
-    def __init__(self, engine: Engine, retirer: Retirer, *, clock: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        retirer: Retirer,
+        *,
+        clock: Callable[[], int],
+        alarm: Callable[[str], None] = logger.error,
+    ) -> None:
+        self._alarm = alarm
         self._engine = engine
         self._retirer = retirer
         self._clock = clock
@@ -217,10 +228,12 @@ class Retiring:
         try:
             return self._look(now_us)
         except SekimoriError as fault:
-            logger.error("nothing was retired: %s", fault)  # noqa: TRY400 (a sentence for the operator)
+            self._alarm(f"Nothing was retired: {fault}")
             return False
 
     def _look(self, now_us: int) -> bool:
+        self._retirer.plausible.expect(now_us)
+        self._retirer.plausible.believe(now_us)
         due = self._retirer.due()
         if not due:
             return False
@@ -228,6 +241,10 @@ class Retiring:
             return False
         done = self._retirer.run(by="archivist")
         if done is not None:
+            if done.shredded.damaged:
+                self._alarm(
+                    f"{len(done.shredded.damaged)} data keys were altered and don't open: sekimori verify."
+                )
             logger.info("retired %d records of %s (event %s)", done.records, _said(done.due), done.event)
         self._remember("")
         return done is not None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine, delete
 
+from sekimori.store import events
 from sekimori.store.engine import writing_by_itself
+from sekimori.store.events import Event, EventRepo
 from sekimori.store.holding import StoreKeys
 from sekimori.store.keyrows import SqlKeyRows
 from sekimori.store.tables import ANCHOR
@@ -73,10 +75,18 @@ def found(engine: Engine, keys: StoreKeys) -> None:
     destroy_secret(mark)
 
 
-def rotate(engine: Engine, keys: StoreKeys) -> Shredded:
-    """Start a new epoch without erasing anything: wrapped keys change, and nothing else."""
-    with rotating(engine, keys) as turning:
-        return turning.rotate()
+def rotate(
+    engine: Engine, keys: StoreKeys, *, clock: Callable[[], int], new_id: Callable[[], str], by: str
+) -> Shredded:
+    """Start a new epoch without erasing anything: wrapped keys change, and a leaf says that they did."""
+    with writing_by_itself(engine) as connection:
+        turning = rotation(connection, keys)
+
+        def say(old: int, new: int, living: int) -> None:
+            said = {"old_epoch": old, "new_epoch": new, "data_keys": living}
+            EventRepo(connection, keys.cipher).add(new_id(), events.ROTATE, clock(), Event(said=said, by=by))
+
+        return turning.rotate(said=say)
 
 
 def settle(engine: Engine, keys: StoreKeys) -> None:

@@ -7,10 +7,11 @@ repeats what is not there yet and nothing else.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Engine, insert, select, text
+from sqlalchemy import Connection, Engine, func, insert, select, text
 
 from sekimori.ledger.envelope import encode_envelope
 from sekimori.ledger.tlog.leaf import LeafSigner
@@ -21,6 +22,8 @@ from sekimori.store.rows import Cipher
 from sekimori.store.tables import EVENT, STATEMENT, TREE
 
 _AT_ONCE = 200
+_LOOK_AGAIN = 64
+"""Looks after which altered events are opened once more: one may have been put right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,21 +38,34 @@ class Stated:
 class Stating:
     """Turns one node's share of the events into statements."""
 
-    def __init__(self, engine: Engine, cipher: Cipher, signing: LeafSigner, node: str) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        cipher: Cipher,
+        signing: LeafSigner,
+        node: str,
+        alarm: Callable[[str], None],
+    ) -> None:
         self._engine = engine
         self._cipher = cipher
         self._signing = signing
         self._node = node
+        self._alarm = alarm
+        self._altered: set[str] = set()
+        self._left = self._looks = 0
 
-    @staticmethod
-    def is_anything_ordered(connection: Connection) -> bool:
-        """Tell whether an event waits to be stated."""
-        return connection.execute(select(EVENT.c.id).where(text("NOT placed")).limit(1)).first() is not None
+    def is_anything_ordered(self, connection: Connection) -> bool:
+        """Tell whether an event waits to be stated; altered ones wait for ever and are counted, not opened."""
+        waiting = select(func.count()).select_from(EVENT).where(text("NOT placed"))
+        count: int = connection.execute(waiting).scalar_one()
+        self._looks += 1
+        return count != self._left if self._looks % _LOOK_AGAIN else count > 0
 
     def step(self, now_us: int) -> Stated:
         """State what waits and return what the super-log is to say, before ``done``."""
         with writing(self._engine) as connection:
-            waiting = EventRepo(connection, self._cipher).waiting(_AT_ONCE)
+            waiting, altered = EventRepo(connection, self._cipher).waiting(_AT_ONCE)
+            self._name(altered)
             nodes = self._nodes(connection, [noted.id for noted in waiting])
             mine = tuple(noted for noted in waiting if nodes.get(noted.id, self._node) == self._node)
             new = [noted for noted in mine if noted.id not in nodes]
@@ -64,6 +80,14 @@ class Stating:
         """Say that the super-log speaks of these events."""
         with writing(self._engine) as connection:
             EventRepo(connection, self._cipher).mark_placed([noted.id for noted in stated.noted])
+
+    def _name(self, altered: dict[str, str]) -> None:
+        """Tell of each event once; it stays as it is, for ``verify`` to name it."""
+        self._left = len(altered)
+        for event, why in altered.items():
+            if event not in self._altered:
+                self._altered.add(event)
+                self._alarm(f"Event {event} was altered and is not stated: {why}")
 
     def _nodes(self, connection: Connection, ids: list[str]) -> dict[str, str]:
         """Return who stated these events already."""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, func, select
 
-from sekimori.errors import IntegrityError, UsageError
+from sekimori.errors import IntegrityError, StateError, UsageError
 from sekimori.ledger.chunks import References
 from sekimori.ledger.lanes import lanes, segment_path, segments
 from sekimori.ledger.segment_reader import SegmentReader
@@ -67,6 +67,7 @@ class Preview:
     unknown: tuple[str, ...] = ()
     in_flight: int = 0
     spool: Mapping[str, int] = field(default_factory=dict)
+    damaged: tuple[bytes, ...] = ()
 
     @property
     def is_nothing(self) -> bool:
@@ -81,6 +82,7 @@ class Survey:
         expect_moved(connection)
         self.connection = connection
         self.holding = holding
+        self._expect_keys(wanted.records)
         held = HoldRepo(connection, holding.keys.cipher).held()
         held_keys = held.data_keys(holding.hierarchy)
         self.references = self._references(wanted)
@@ -118,11 +120,25 @@ class Survey:
             unknown=self.unknown,
             in_flight=self._in_flight(),
             spool=dict(self._in_spool(spool)) if spool is not None else {},
+            damaged=self.plan.damaged,
         )
 
     def _references(self, wanted: Wanted) -> dict[str, References]:
         known = self._known(wanted.records)
         return {rid: self.holding.deduper.references(rid) for rid in sorted(known)}
+
+    def _expect_keys(self, rids: Collection[str]) -> None:
+        """Refuse records whose own data key was altered: which others repeat their words can't be told."""
+        hierarchy = self.holding.hierarchy
+        for row in hierarchy.rows.record_keys_of(rids):
+            try:
+                hierarchy.find_data_key(row.data_key)
+            except IntegrityError as error:
+                raise StateError(
+                    f"The data key of record {row.rid} was altered: {error.message}",
+                    hint="Restore the table data_key from a backup of this key epoch. Or: sekimori keys rotate;"
+                    " then nobody can ever read what lies under it.",
+                ) from error
 
     def _known(self, rids: Collection[str]) -> set[str]:
         return {row.rid for row in self.holding.hierarchy.rows.record_keys_of(rids)}

@@ -11,6 +11,9 @@ what commands ask it to state, ``tree`` the next place of each tree. Keys, all w
 ``data_key``, ``record_key``. Text that is stored once: ``chunk``, ``anchor``, ``link``. ``output_tag`` finds
 an answer by its text, ``hold`` keeps what may not be erased.
 
+Governance: ``governed`` is each thing as it is now, ``governed_event`` all that happened to it, each held by a
+leaf; ``governed_key`` finds things by what they say, ``governed_once`` knows requests that come twice.
+
 Times are integer microseconds, UTC: what a database renders as a date it may also round. Lists of
 codes are text separated by blanks.
 No column holds prompt text, a name, or a hash of either without a key: those lie inside ``sealed``.
@@ -43,6 +46,7 @@ _UNPLACED = text("idx IS NULL")
 _WAITING = text("idx IS NULL AND length(leaf) > 0")
 """Entries from before the ledger have no leaf, and wait for no place."""
 _UNSTATED = text("NOT placed")
+_DUE = text("due_us IS NOT NULL")
 
 
 class EntryRow(SQLModel, table=True):
@@ -241,6 +245,66 @@ class EventRow(SQLModel, table=True):
     placed: bool = Field(default=False, sa_column=Column(Boolean, nullable=False))
 
 
+class GovernedRow(SQLModel, table=True):
+    """One aggregate of one organisation as it is now, sealed; found by the keyed token of its id.
+
+    ``made`` and ``changed`` are the numbers of its first and its newest event. ``due_us`` is when the clock
+    has something to do with it; whoever edits that delays a reminder, and no end of a grant.
+    """
+
+    __tablename__ = "governed"
+    __table_args__ = (
+        Index("governed_by_making", "tenant", "noun", "made"),
+        Index("governed_by_change", "changed"),
+        Index("governed_due", "tenant", "due_us", sqlite_where=_DUE, postgresql_where=_DUE),
+    )
+    tenant: str = Field(sa_column=Column(Text, primary_key=True))
+    noun: str = Field(sa_column=Column(Text, primary_key=True))
+    token: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    version: int = Field(sa_column=Column(BigInteger, nullable=False))
+    made: int = Field(sa_column=Column(BigInteger, nullable=False))
+    changed: int = Field(sa_column=Column(BigInteger, nullable=False))
+    due_us: int | None = Field(default=None, sa_column=Column(BigInteger))
+    sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class GovernedEventRow(SQLModel, table=True):
+    """What happened to an aggregate, sealed; ``event`` names the leaf that commits to it."""
+
+    __tablename__ = "governed_event"
+    __table_args__ = (Index("governed_event_of", "tenant", "noun", "token", "n"),)
+    n: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    tenant: str = Field(sa_column=Column(Text, nullable=False))
+    noun: str = Field(sa_column=Column(Text, nullable=False))
+    token: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    event: str = Field(sa_column=Column(Text, nullable=False))
+    time_us: int = Field(sa_column=Column(BigInteger, nullable=False))
+    sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class GovernedKeyRow(SQLModel, table=True):
+    """One thing that an aggregate can be found by: the keyed token of some of its fields."""
+
+    __tablename__ = "governed_key"
+    __table_args__ = (Index("governed_key_by_value", "tenant", "noun", "value"),)
+    tenant: str = Field(sa_column=Column(Text, primary_key=True))
+    noun: str = Field(sa_column=Column(Text, primary_key=True))
+    token: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    field: str = Field(sa_column=Column(Text, primary_key=True))
+    value: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class GovernedOnceRow(SQLModel, table=True):
+    """What a request led to that may come twice; kept for some days, and no evidence."""
+
+    __tablename__ = "governed_once"
+    __table_args__ = (Index("governed_once_by_time", "time_us"),)
+    tenant: str = Field(sa_column=Column(Text, primary_key=True))
+    token: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    time_us: int = Field(sa_column=Column(BigInteger, nullable=False))
+    sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
 class TreeRow(SQLModel, table=True):
     """The next free place of one tree; whoever gives places away holds this row."""
 
@@ -349,6 +413,10 @@ TURN = METADATA.tables["turn"]
 UPKEEP = METADATA.tables["upkeep"]
 STATEMENT = METADATA.tables["statement"]
 EVENT = METADATA.tables["event"]
+GOVERNED = METADATA.tables["governed"]
+GOVERNED_EVENT = METADATA.tables["governed_event"]
+GOVERNED_KEY = METADATA.tables["governed_key"]
+GOVERNED_ONCE = METADATA.tables["governed_once"]
 TREE = METADATA.tables["tree"]
 CHUNK = METADATA.tables["chunk"]
 ANCHOR = METADATA.tables["anchor"]

@@ -102,6 +102,15 @@ class SqlTextRows:
         stored = self._connection.execute(select(LINK.c.rid).where(LINK.c.refers == rid)).scalars()
         return {*stored, *(referring for referring, refers in self._pending.links if refers == rid)}
 
+    def address_key(self, rid: str) -> bytes | None:
+        """Return what pieces are addressed with under the data key that the record's key opens under."""
+        for row in self._hierarchy.rows.record_keys_of([rid]):
+            data_key = None if row.part else self._hierarchy.find_data_key(row.data_key)
+            if data_key is not None:
+                data_key.unwrap(row)  # the row may name any data key; it opens under its own alone
+                return data_key.address_key
+        return None
+
     def look_ahead(self, anchors: Collection[bytes] = (), addresses: Collection[bytes] = ()) -> None:
         """Fetch what many bodies are about to ask for, each in one query."""
         self._look(anchors, self._seen.anchors, ANCHOR.c.anchor)

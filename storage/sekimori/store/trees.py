@@ -100,9 +100,9 @@ class TreeKeeper:
         """
         self._engine = engine
         self._ledger = Ledger(folder, LogKeys(logs), locks, signing, files, remembered)
-        self._stating = Stating(engine, cipher, signing, node)
         self._clock = clock
         self._watch = watch or LogOnly()
+        self._stating = Stating(engine, cipher, signing, node, self._watch.alarm)
         self._cosign, self._enough = cosign, enough
         self._node = node
         self._pace = pace or Pace()

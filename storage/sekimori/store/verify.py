@@ -7,7 +7,8 @@ checkpoints, of the lock store and of every word of the super-log. What an erasu
 retention took is told from what somebody removed: only the former has an order and a leaf.
 
 What it cannot see: that all of this, the lock store included, is an older state or a forgery by someone who
-holds the keys. The memories of others are for that: witnesses, time-stamps, the printed line. Trees of other
+holds the keys. The memories of others are for that: witnesses, whose word of the super-log is held against it
+where somebody asked them; time-stamps, the printed line. Trees of other
 nodes that share the database are checked from its leaves; their files are checked where they lie.
 
 Each process reads one consistent view beside a running archivist. Files and lock store are read first: the
@@ -27,6 +28,7 @@ from sqlalchemy import exc as sql
 
 from sekimori.errors import IntegrityError, StateError
 from sekimori.ledger.lanes import lanes, read_shipped
+from sekimori.ledger.tlog.keys import known_writers
 from sekimori.store.engine import reading
 from sekimori.store.holding import Holding, StoreKeys
 from sekimori.store.lanes import LaneState, open_list, open_state
@@ -39,6 +41,9 @@ from sekimori.store.tables import (
     DATA_KEY,
     ENTRY,
     EVENT,
+    GOVERNED,
+    GOVERNED_EVENT,
+    GOVERNED_KEY,
     HOLD,
     KEY_EPOCH,
     LANE,
@@ -55,9 +60,11 @@ from sekimori.store.tables import (
 )
 from sekimori.store.verifying import pool, side
 from sekimori.store.verifying.faults import Gap, Verdict, named
+from sekimori.store.verifying.governed import GovernedCheck
 from sekimori.store.verifying.groves import Grove
 from sekimori.store.verifying.memories import Outside
 from sekimori.store.verifying.pool import Crew, Found, Task
+from sekimori.store.verifying.recalled import Recalled, contradicted
 from sekimori.store.verifying.shape import misshapen
 from sekimori.store.verifying.statements import Stated, StatementCheck, unfitting
 from sekimori.store.verifying.trees import TreeFound
@@ -86,6 +93,9 @@ _TABLES = (
     RECORD_KEY,
     OUTPUT_TAG,
     HOLD,
+    GOVERNED,
+    GOVERNED_EVENT,
+    GOVERNED_KEY,
 )
 # A table's name is a string of a kind of its own.
 _READ_BY_INDEX = (RECORD, SEARCH, READING, OUTPUT_TAG)
@@ -96,8 +106,10 @@ COVERS = tuple(str(table.name) for table in _TABLES if table is not ANCHOR)
 
 _STRETCH, _SHORTEST = 20_000, 2_000
 """Entries that one task checks: fewer, where few are to keep several processes busy."""
-_WORTH_A_PROCESS = 40_000
-"""Starting processes takes a second or two: less is faster checked here."""
+_WORTH_A_PROCESS = 60_000
+"""Entries for which one more process is started: that takes 0.8 s, in which this one checks half of them."""
+
+_UNCHECKED = "rows hold values of another kind, so that the rest could not be checked"
 
 Progress = Callable[[int, int], None]
 
@@ -107,7 +119,7 @@ class Scope:
     """How much to check: signatures too, only what is new since ``since``, and in how many processes.
 
     Without ``index`` what is derived from entries is left out: evidence alone, in half the time. ``processes``
-    0 means as many as there are cores, where that is worth starting them.
+    0 means as many as the work is worth, and no more than there are cores.
     """
 
     signatures: bool = False
@@ -132,7 +144,8 @@ class Report:
     """What ``verify`` found: every fault, which tables it looked at, and how many rows of each.
 
     ``verdicts`` counts entries. ``unplaced`` entries have no place in a tree yet, ``unsigned`` ones are from
-    before the ledger and never get one. A fork ended the logs of ``given_up``. ``verified`` is what the next
+    before the ledger and never get one. A fork ended the logs of ``given_up``. ``recalled`` is what witnesses
+    were asked for. ``verified`` is what the next
     incremental check goes on from.
     """
 
@@ -149,7 +162,13 @@ class Report:
     signatures: bool = False
     incremental: bool = False
     index: bool = True
+    recalled: tuple[Recalled, ...] = ()
     verified: Verified = field(default_factory=Verified)
+
+
+def worth(entries: int, cores: int) -> int:
+    """Say how many processes are worth starting for so many entries."""
+    return max(1, min(cores, entries // _WORTH_A_PROCESS))
 
 
 def markers(spool_dir: Path) -> dict[str, int]:
@@ -168,27 +187,31 @@ def verify(
     policies: NameSeal | None = None,
     progress: Progress = lambda _done, _total: None,
     shipped: Mapping[str, int] | None = None,
+    recalled: Sequence[Recalled] = (),
 ) -> Report:
-    """Check the whole store; ``shipped`` is what ``markers`` said before the call.
+    """Check the whole store; ``shipped`` is what ``markers``, ``recalled`` what witnesses said before the call.
 
     ``writers`` are the public keys that leaves may be signed with. Without ``outside`` no file and no lock
     store is looked at.
     """
     check = _Check(engine, keys, tuple(writers), outside, node, scope or Scope(), progress)
     try:
+        if outside is not None:
+            check.faults += contradicted(outside, recalled)
         check.run(shipped or {}, policies or NameSeal(keys.store_key))
     except (sql.OperationalError, sql.ProgrammingError) as fault:
-        raise StateError(f"The database cannot be read: {fault.orig}.", hint="Try again.") from fault
+        if not check.misshapen:
+            raise StateError(f"The database cannot be read: {fault.orig}.", hint="Try again.") from fault
+        check.faults.append(Fault("database", "", "altered", _UNCHECKED))
     except sql.DatabaseError as fault:
         check.faults.append(Fault("database", "", "altered", str(fault.orig)))
     except (TypeError, ValueError, AttributeError):
         if not check.misshapen:
             raise
-        detail = "rows hold values of another kind, so that the rest could not be checked"
-        check.faults.append(Fault("database", "", "altered", detail))
+        check.faults.append(Fault("database", "", "altered", _UNCHECKED))
     except OSError as fault:
         raise StateError(f"{fault.filename} can't be read: {fault.strerror}.") from fault
-    return check.report()
+    return replace(check.report(), recalled=tuple(recalled))
 
 
 class _Check:
@@ -223,12 +246,13 @@ class _Check:
     def run(self, shipped: Mapping[str, int], policies: NameSeal) -> None:
         """Look at everything."""
         scope = self._scope
-        self._grove.remember(pool.known_writers(self._writers))
+        self._grove.remember(known_writers(self._writers))
         with reading(self._engine) as connection:
             self._counts = _counts(connection)
             read = [table for table in _TABLES if scope.index or table not in _READ_BY_INDEX]
-            self.faults += misshapen(connection, read)
-            self.misshapen = bool(self.faults)
+            strange = list(misshapen(connection, read))
+            self.faults += strange
+            self.misshapen = bool(strange)
             holding = Holding(connection, self._keys)
             crew = self._crew(connection, holding)
             view = pool.view_of(connection, self._keys, crew)
@@ -239,6 +263,7 @@ class _Check:
             self.faults += view.authority.faults
             self.faults += unfitting(view.authority.orders, stated.events, self._grove.events)
             self.faults += self._grove.faults
+            self.faults += GovernedCheck(connection, self._keys.policies, view.authority.orders).run()
             self._beside(view, policies)
 
     def report(self) -> Report:
@@ -284,7 +309,7 @@ class _Check:
     def _statements(self, connection: Connection) -> Stated:
         stated = StatementCheck(
             connection,
-            pool.known_writers(self._writers),
+            known_writers(self._writers),
             signatures=self._scope.signatures,
             moved=self._grove.abandoned,
         ).run()
@@ -299,7 +324,8 @@ class _Check:
         self.faults += _behind(states, shipped)
         in_use = set(connection.execute(select(ENTRY.c.lane).distinct()).scalars())
         since = self._scope.since.lanes if self._scope.since else {}
-        stretch = max(_SHORTEST, min(_STRETCH, self._counts["entry"] // (4 * self._processes())))
+        entries = self._counts["entry"]
+        stretch = max(_SHORTEST, min(_STRETCH, entries // (4 * self._processes(entries))))
         self.faults += _behind(states, since, "an earlier check saw")
         for name in sorted(in_use | set(states)):
             state = states.get(name)
@@ -328,8 +354,8 @@ class _Check:
                 done += self._take(found)
                 self._progress(min(done, total), total)
 
-    def _processes(self, entries: int = _WORTH_A_PROCESS) -> int:
-        return self._scope.processes or (pool.cores() if entries >= _WORTH_A_PROCESS else 1)
+    def _processes(self, entries: int) -> int:
+        return self._scope.processes or worth(entries, pool.cores())
 
     def _found(self, view: Any, crew: Crew, tasks: Sequence[Task], processes: int) -> Iterable[Found]:
         if processes > 1:

@@ -7,51 +7,20 @@ is published; envelopes of entries come from the database and must be those that
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 from sqlalchemy import Connection
 
-from sekimori.errors import IntegrityError, StateError, UsageError
+from sekimori.errors import IntegrityError, StateError, UnknownError, UsageError
 from sekimori.ledger.tlog.keys import ssh_line
 from sekimori.ledger.tlog.trust import Trust
+from sekimori.store.exporting.exported import Auditing, Exported, Stamps
 from sekimori.store.exporting.folder import ExportFolder
 from sekimori.store.exporting.logs import Leaf, Log, heard, open_log, trust_in
 from sekimori.store.exporting.readme import readme
 from sekimori.store.exporting.rows import is_record, leaves_of, record_leaves
 from sekimori.store.verifying.memories import Outside, is_super
 
-POLICY, WRITERS, README = "policy", "proxy.pub", "README"
-
-
-@dataclass(frozen=True, slots=True)
-class Stamps:
-    """The time-stamps of one authority over the super-log, and the CA under which they are checked."""
-
-    name: str
-    folder: Path
-    ca_file: Path
-
-
-@dataclass(frozen=True, slots=True)
-class Auditing:
-    """What an auditor is to trust: the writers' keys, the witnesses by name and how many are needed."""
-
-    writers: Sequence[bytes]
-    witnesses: dict[str, bytes]
-    needed: int = 0
-    stamps: Sequence[Stamps] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Exported:
-    """What was written: the trees with their sizes, and how many proofs."""
-
-    trees: dict[str, int]
-    proofs: int
-    elsewhere: tuple[str, ...]
-    stamps: int
-    witnessed: bool
+POLICY, WRITERS, README, WORD = "policy", "proxy.pub", "README", "word"
 
 
 class Exporter:
@@ -67,17 +36,25 @@ class Exporter:
         names = sorted(outside.logs, key=lambda name: (not is_super(name), len(name), name))
         logs = [log for name in names if (log := open_log(outside, name)) is not None]
         self._supers = [log for log in logs if is_super(log.name)]
-        self._trees = {log.name: log for log in logs if not is_super(log.name)}
+        self._words = {name: word for log in self._supers for name, word in heard(log).items()}
+        self._trees = {log.name: self._told(log) for log in logs if not is_super(log.name)}
         if not self._supers:
             raise StateError("No checkpoint was published yet.", hint="Start the archivist: sekimori up.")
         newest = self._supers[-1]
         self._over = trust_in([newest], auditing.witnesses, auditing.needed)
         self._policy = trust_in([*self._trees.values(), *self._supers], auditing.witnesses, auditing.needed)
 
+    def _told(self, log: Log) -> Log:
+        """Take each tree at the checkpoint that the super-log speaks of: so its witnesses saw every proof's root."""
+        word = self._words.get(log.name)
+        return log if word is None else log.as_told(word.note)
+
     def run(self, *, records: Sequence[str], everything: bool, elsewhere: tuple[str, ...] = ()) -> Exported:
         """Write all of it."""
         for log in self._trees.values():
             self._log(log, f"lanes/{log.name}", envelopes=False)
+            if log.name in self._words:
+                self._folder.put(f"lanes/{log.name}/{WORD}", f"{self._words[log.name].name}\n".encode())
         for log in self._supers:
             self._log(log, log.name, envelopes=True)
         self._folder.put(POLICY, self._policy.pack())
@@ -99,10 +76,14 @@ class Exporter:
             self._folder.put(f"{path}/{name}", data)
 
     def _words_of_super(self) -> int:
-        """Prove the newest word of the super-log on each tree: what its witnesses saw covers it."""
-        log = self._supers[-1]
-        wanted = set(heard(log).values())
-        return self._proofs(log, (leaf for leaf in log.own_leaves() if leaf.index in wanted), self._over)
+        """Prove the newest word of a super-log on each tree: what its witnesses saw covers it."""
+        count = 0
+        for log in self._supers:
+            wanted = {word.index for word in self._words.values() if word.log == log.name}
+            leaves = (leaf for leaf in log.own_leaves() if leaf.index in wanted)
+            # One that was given up is followed by the newest, which is what is asked of witnesses.
+            count += self._proofs(log, leaves, self._over if log is self._supers[-1] else self._policy)
+        return count
 
     def _all(self, log: Log) -> Iterator[Leaf]:
         count = 0
@@ -120,7 +101,7 @@ class Exporter:
         for rid in dict.fromkeys(records):
             found = record_leaves(self._connection, rid)
             if not found and not is_record(self._connection, rid):
-                raise UsageError(
+                raise UnknownError(
                     f"There is no record {rid}.", hint="sekimori log list names those there are."
                 )
             for tree, leaf in found:
@@ -156,5 +137,5 @@ class Exporter:
 def no_leaf(rid: str, *, known: bool) -> UsageError:
     """Return what to say of a record that has no proof."""
     if not known:
-        return UsageError(f"There is no record {rid}.", hint="sekimori log list names those there are.")
+        return UnknownError(f"There is no record {rid}.", hint="sekimori log list names those there are.")
     return UsageError(f"Record {rid} has no leaf: it is from before the ledger, or waits for its place.")

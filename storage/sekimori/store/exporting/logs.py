@@ -12,7 +12,7 @@ from sekimori.ledger.tlog.keys import key_hash, ssh_line
 from sekimori.ledger.tlog.leaf import is_leaf_of
 from sekimori.ledger.tlog.merkle import check_inclusion, inclusion_path, leaf_hash
 from sekimori.ledger.tlog.proof import Proof, make_proof
-from sekimori.ledger.tlog.shelf import CHECKPOINT, PUBLIC, VKEY, Shelf, envelope_path
+from sekimori.ledger.tlog.shelf import CHECKPOINT, PUBLIC, VKEY, Shelf, envelope_path, read_edge
 from sekimori.ledger.tlog.tiles import WIDTH, TileNodes, bundles_of, pack_bundle, tiles_of
 from sekimori.ledger.tlog.trust import Group, Trust
 from sekimori.store.verifying.memories import Outside
@@ -27,6 +27,20 @@ class Leaf:
     index: int
     leaf: bytes
     envelope: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What a super-log said last of a tree: the leaf, and the tree's checkpoint in it."""
+
+    log: str
+    index: int
+    note: bytes
+
+    @property
+    def name(self) -> str:
+        """Where its envelope and proof lie in an export."""
+        return f"{self.log}/{self.index}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +66,20 @@ class Log:
         path = inclusion_path(leaf.index, self.size, self.nodes)
         check_inclusion(leaf_hash(leaf.leaf), leaf.index, self.size, path, self.opened.checkpoint.root)
         return make_proof(leaf.leaf, leaf.index, path, self.opened, list(trust.witnesses.values()))
+
+    def as_told(self, note: bytes) -> Log:
+        """Return the log as a super-log told of it; as it is where that is no checkpoint of this very tree.
+
+        Published checkpoints may be ahead of what witnesses saw through the super-log.
+        """
+        opened = open_checkpoint(note, self.opened.log.verifier)
+        size = opened.checkpoint.size
+        if (
+            not 0 < size <= self.size
+            or read_edge(self.shelf, size).frontier().root() != opened.checkpoint.root
+        ):
+            return self
+        return Log(self.name, self.public, self.shelf, note, opened, self.shelf.nodes(size))
 
     def files(self, *, envelopes: bool) -> Iterator[tuple[str, bytes]]:
         """Yield every file of the log as it is at this checkpoint; a super-log has its ``envelopes``, too."""
@@ -91,13 +119,13 @@ def open_log(outside: Outside, name: str) -> Log | None:
     return Log(name, public, shelf, data, opened, shelf.nodes(opened.checkpoint.size))
 
 
-def heard(super_log: Log) -> dict[str, int]:
-    """Return the index of the newest leaf in which the super-log tells how far each tree got."""
-    newest: dict[str, int] = {}
+def heard(super_log: Log) -> dict[str, Word]:
+    """Return the newest leaf in which the super-log tells how far each tree got."""
+    newest: dict[str, Word] = {}
     for leaf in super_log.own_leaves():
         fields: dict[str, Value] = decode_envelope(leaf.envelope)
         if fields["k"] in ("checkpoint", "close"):
-            newest[str(fields["of"])] = leaf.index
+            newest[str(fields["of"])] = Word(super_log.name, leaf.index, str(fields["note"]).encode())
     return newest
 
 

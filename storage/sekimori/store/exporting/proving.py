@@ -8,7 +8,8 @@ from sqlalchemy import Connection
 
 from sekimori.errors import UsageError
 from sekimori.ledger.tlog.trust import Trust
-from sekimori.store.exporting.export import Auditing, no_leaf
+from sekimori.store.exporting.export import no_leaf
+from sekimori.store.exporting.exported import Auditing
 from sekimori.store.exporting.logs import Leaf, Log, open_log, trust_in
 from sekimori.store.exporting.rows import is_record, record_leaves
 from sekimori.store.verifying.memories import Outside

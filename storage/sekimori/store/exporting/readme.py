@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from sekimori.store.exporting.exported import Exported, Stamps
 from sekimori.store.exporting.logs import Log
-
-if TYPE_CHECKING:
-    from sekimori.store.exporting.export import Exported, Stamps
 
 _HEAD = """\
 Export of a Sekimori ledger
@@ -21,8 +18,8 @@ openssl in openssl, sha256sum in coreutils.
 
     sha256sum -c SHA256SUMS
 
-2. One record: its envelope was written by one of the keys in proxy.pub and is in its log. The exit status is 0
-   if so; every other means that it is not proven.
+2. One record: its envelope was written by one of the keys in proxy.pub and is in its lane, under the lane's own
+   signature. The exit status is 0 if so; every other means that it is not proven.
 
     sigsum-verify -k proxy.pub -p policy proofs/LANE/N.proof < envelopes/LANE/N.json
 
@@ -32,20 +29,41 @@ openssl in openssl, sha256sum in coreutils.
         name=${proof#proofs/}; name=${name%.proof}
         sigsum-verify -k proxy.pub -p policy "$proof" < "envelopes/$name.json" || echo "NOT PROVEN: $name"
     done
+
+   This shows what the one who is audited signed. That others saw it is shown by 3 and 4 together: witnesses
+   cosign the super-log alone, so policy asks for no witness and the policy of the super-log for all of them.
 """
 
 _SUPER = """
 3. The super-log names every lane and how far it got. What is remembered of it elsewhere (a witness, a time-stamp,
-   the line in the paper register) covers them all. Its newest words on the lanes lie in proofs/{name}:
+   the line in the paper register) covers them all. Its newest words on the lanes are proven under its own policy,
+   with the quorum of witnesses that stands there:
 
     for proof in proofs/{name}/*.proof; do
         name=${{proof##*/}}; name=${{name%.proof}}
         sigsum-verify -k proxy.pub -p {name}/policy "$proof" < "envelopes/{name}/$name.json" || echo "NOT PROVEN"
     done
+
+4. The lanes that the proofs of 2 speak of are those that the super-log speaks of in 3: the word on each lane (its
+   place stands in lanes/LANE/word) holds the lane's checkpoint, and each proof has the root of that checkpoint.
+
+    for lane in lanes/*; do
+        text=$(awk 'NR < 4 {{ printf "%s\\\\n", $0 }}' "$lane/checkpoint")
+        grep -q -F -- "$text" "envelopes/$(cat "$lane/word").json" || echo "NOT IN THE SUPER-LOG: $lane"
+    done
+    for proof in proofs/*/*.proof; do
+        lane=${{proof#proofs/}}; lane=${{lane%/*}}
+        if [ -d "lanes/$lane" ]; then lane=lanes/$lane; fi
+        root=$(sed -n 3p "$lane/checkpoint" | base64 -d | od -An -v -tx1 | tr -d ' \\n')
+        grep -q -x "root_hash=$root" "$proof" || echo "ANOTHER ROOT: $proof"
+    done
+
+   With 1 to 4 and nothing printed but by sha256sum: every record that has a proof here was in its lane, unchanged,
+   when the quorum cosigned the super-log.
 """
 
 _STAMPS = """
-4. It was there at a time that somebody else's clock says:
+5. It was there at a time that somebody else's clock says:
 
     cd timestamps/{name}
     for stamp in */*.tsr; do

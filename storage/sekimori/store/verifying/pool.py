@@ -19,7 +19,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, select
 
 from sekimori.errors import IntegrityError, KeyAccessError
-from sekimori.ledger.tlog.keys import PublicKey, key_hash
+from sekimori.ledger.tlog.keys import known_writers
 from sekimori.store.engine import open_store, reading
 from sekimori.store.holding import Holding, OldKey, StoreKeys
 from sekimori.store.lanewalk import LaneTask, LaneWalk, Stretch
@@ -103,11 +103,6 @@ def view_of(connection: Connection, keys: StoreKeys, crew: Crew) -> View:
         signatures=crew.signatures,
         index=crew.index,
     )
-
-
-def known_writers(writers: Sequence[bytes]) -> dict[bytes, PublicKey]:
-    """Return the writers by the hash of their keys."""
-    return {key_hash(raw): PublicKey(raw) for raw in writers}
 
 
 def do(view: View, outside: Outside | None, task: Task) -> Iterator[Found]:

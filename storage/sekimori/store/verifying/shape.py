@@ -38,10 +38,14 @@ def misshapen(connection: Connection, tables: Iterable[Table]) -> Iterator[Fault
 
 def _by_value(connection: Connection, table: Table) -> Iterator[Fault]:
     wrong = [_is_wrong(column) for column in table.columns]
-    # As texts: a value of the wrong kind may be none that could be read.
-    query = select(*(func.quote(column) for column in table.primary_key)).where(or_(*wrong)).limit(_MOST)
+    # As texts: a value of the wrong kind may be none that could be read, nor a text in UTF-8.
+    query = select(*map(_written, table.primary_key)).where(or_(*wrong)).limit(_MOST)
     for row in connection.execute(query):
         yield _fault(table, row, "it holds a value of another kind than its column")
+
+
+def _written(column: Column[Any]) -> ColumnElement[Any]:
+    return func.hex(column) if isinstance(column.type, LargeBinary) else func.quote(column)
 
 
 def _is_wrong(column: Column[Any]) -> ColumnElement[bool]:

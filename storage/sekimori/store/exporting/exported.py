@@ -1,0 +1,37 @@
+"""What goes into an export beside the logs, and what came out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Stamps:
+    """The time-stamps of one authority over the super-log, and the CA under which they are checked."""
+
+    name: str
+    folder: Path
+    ca_file: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Auditing:
+    """What an auditor is to trust: the writers' keys, the witnesses by name and how many are needed."""
+
+    writers: Sequence[bytes]
+    witnesses: dict[str, bytes]
+    needed: int = 0
+    stamps: Sequence[Stamps] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What was written: the trees with their sizes, and how many proofs."""
+
+    trees: dict[str, int]
+    proofs: int
+    elsewhere: tuple[str, ...]
+    stamps: int
+    witnessed: bool
