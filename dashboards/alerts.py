@@ -42,7 +42,10 @@ class Alert:
 
 
 # Refusals for these reasons say that Sekimori itself is at fault, not the request.
-_OWN_FAULTS = "DENY_AUDIT_UNAVAILABLE|DENY_POLICY_UNAVAILABLE|DENY_CLOCK|DENY_OVERLOADED|DENY_GATE_ERROR"
+_OWN_FAULTS = (
+    "DENY_AUDIT_UNAVAILABLE|DENY_POLICY_UNAVAILABLE|DENY_IDENTITY_UNAVAILABLE|"
+    "DENY_CLOCK|DENY_OVERLOADED|DENY_GATE_ERROR"
+)
 
 RECORDINGS = (
     # The sum over services first: a service's first refusal is a new series, which increase() cannot see.

@@ -413,6 +413,13 @@ _HOUSE = Row(
             unit="ops",
         ),
         Panel(
+            "答えなかったディレクトリ",
+            "Directory that did not answer",
+            (Query(f"sum(increase(sekimori_directory_errors_total{_HERE}[1h]))", "errors"),),
+            "答えない間、ディレクトリの利用者は DENY_IDENTITY_UNAVAILABLE で拒否されます。",
+            "While it does not, its people are refused with DENY_IDENTITY_UNAVAILABLE.",
+        ),
+        Panel(
             "関門内の異常",
             "Errors inside the gate",
             (Query(f"sum by (hook) (increase(sekimori_gate_errors_total{_HERE}[1h]))", "{{hook}}"),),

@@ -6,9 +6,11 @@ import asyncio
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 from mitmproxy import http
 
@@ -17,6 +19,9 @@ from sekimori.addons.boundary import Boundary
 from sekimori.addons.capture import CaptureAnswer
 from sekimori.addons.exchange import KEY, Tunnel
 from sekimori.ledger.record import Outcome
+from sekimori.policy.agentkeys import AgentKey
+from sekimori.policy.people import People, Person
+from sekimori.policy.standing import EMPTY
 from support.desks import Clock, Notebook, View, chat_flow, desk, judge
 from support.policies import GRANT, SERVICE, policy
 
@@ -112,8 +117,57 @@ def test_a_stream_ends_when_its_permission_is_taken_away(pool, changed, reason):
     assert exchange.cut.value == reason
 
 
+@pytest.mark.req("MOU-1-6")
+@pytest.mark.parametrize(
+    ("stopped", "reason"),
+    [
+        pytest.param("suspended_services", "DENY_SUSPENDED", id="the service"),
+        pytest.param("suspended_grants", "DENY_SUSPENDED", id="the grant"),
+        pytest.param("disabled_users", "DENY_USER_OUT_OF_SCOPE", id="the person"),
+    ],
+)
+def test_a_stream_is_cut_by_what_is_stopped_since_the_policy_was_compiled(pool, stopped, reason):
+    stage = Stage(pool)
+    intent = stage.flow.metadata[KEY].intent
+    names = frozenset({intent.service, intent.grant, intent.user})
+    standing = msgspec.structs.replace(EMPTY, **{stopped: names})
+    stage.view.current = replace(stage.view.policy, standing=standing)
+    stage.boundary.sweep()
+    exchange = stage.flow.metadata[KEY]
+    assert exchange.cut is not None
+    assert exchange.cut.value == reason
+    stage.clock.us += 1_000_000
+    stage.boundary.sweep()
+    assert stage.closed
+
+
 def test_a_new_version_that_still_permits_cuts_nothing(pool):
     stage = Stage(pool)
     stage.view.current = policy(SERVICE + GRANT.replace("情シ第1号", "情シ第9号"))
     stage.boundary.sweep()
     assert stage.flow.metadata[KEY].cut is None
+
+
+@pytest.mark.parametrize(
+    ("keys", "text", "cut"),
+    [
+        pytest.param(("abc",), SERVICE + GRANT, None, id="a key that is good"),
+        pytest.param((), SERVICE + GRANT, "DENY_USER_OUT_OF_SCOPE", id="a revoked key"),
+        pytest.param(
+            ("abc",),
+            SERVICE + GRANT.replace("id: g-1", "id: g-2"),
+            "DENY_SUSPENDED",
+            id="a key whose grant is gone, although its owner has another",
+        ),
+    ],
+)
+def test_what_an_agent_has_under_way_ends_with_its_key_and_its_grant(pool, keys, text, cut):
+    stage = Stage(pool)
+    exchange = stage.flow.metadata[KEY]
+    grant = exchange.intent.grant
+    exchange.intent = msgspec.structs.replace(exchange.intent, user_source=f"key/abc/{grant}")
+    held = tuple(AgentKey(id=key, sha256="", grant=grant) for key in keys)
+    owner = Person(name="yamada", proxy_password="secret", keys=held)
+    stage.view.current = replace(policy(text), people=People([owner]))
+    stage.boundary.sweep()
+    assert (exchange.cut.value if exchange.cut else None) == cut

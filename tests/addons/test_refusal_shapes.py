@@ -50,6 +50,7 @@ def test_only_what_passes_by_itself_asks_for_another_try(code):
     later = code in {
         Reason.AUDIT_UNAVAILABLE,
         Reason.POLICY_UNAVAILABLE,
+        Reason.IDENTITY_UNAVAILABLE,
         Reason.OVERLOADED,
         Reason.GATE_ERROR,
         Reason.CLOCK,

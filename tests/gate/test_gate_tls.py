@@ -17,7 +17,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from mitmproxy import http, options
 from mitmproxy.addons import core, disable_h2c, next_layer, proxyserver
-from mitmproxy.certs import CertStoreEntry
 from mitmproxy.master import Master
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.quic import QuicTlsData
@@ -29,9 +28,11 @@ from OpenSSL import SSL
 from sekimori.errors import ConfigError
 from sekimori.gate.ca import IssuingSet
 from sekimori.gate.leaf import LeafMint
+from sekimori.gate.listener import Listener
 from sekimori.gate.resolve import AddressGuard, GuardedEventLoop, is_private_refusal
 from sekimori.gate.tls import SekimoriTlsConfig, upstream_trust
 from support.authority import PEM, Authority, pem
+from support.clientcerts import ClientAuthority
 
 NOW = datetime.now(UTC)
 AI = "api.openai.com"
@@ -73,7 +74,7 @@ async def gate(
     folder: Path,
     *addons: object,
     mint: LeafMint | None = None,
-    listener: CertStoreEntry | None = None,
+    listener: Listener | None = None,
     **settings: str,
 ):
     """Run a lean mitmproxy with our TLS addon on a free port of loopback."""
@@ -217,10 +218,10 @@ async def greet(port: int, client: ssl.SSLContext) -> str | None:
 
 
 async def test_tls_to_the_proxy_itself_shows_the_listeners_own_certificate(tmp_path):
-    own = Authority.make(NOW)
-    entry = own.mint([("gate.example", False)], now=NOW).get("gate.example")
-    client = ssl.create_default_context(cadata=pem(own.root.cert).decode())
-    async with gate(tmp_path, Answering(), listener=entry) as running:
+    own = ClientAuthority(tmp_path / "own")
+    client = ssl.create_default_context(cafile=str(own.file))
+    listener = Listener(*own.issue("gate", hosts=("gate.example",)))
+    async with gate(tmp_path / "gate", Answering(), listener=listener) as running:
         assert await greet(running.port, client) == "http/1.1"
 
 

@@ -19,6 +19,7 @@ from prometheus_client import Counter
 
 from sekimori import metrics
 from sekimori.addons.bodies import attached, redactions, storable, stored_body
+from sekimori.addons.clicks import ROOT
 from sekimori.addons.desk import INLINE_LIMIT, Desk, client_address
 from sekimori.addons.destination import Destination
 from sekimori.addons.exchange import DROPPED, HOPELESS, KEY, OVERLOADED, Capture, Exchange, Tunnel
@@ -32,12 +33,15 @@ from sekimori.addons.framing import (
     read_head,
     send_as_decided,
 )
-from sekimori.addons.judge import Case, Judge, Judgement, Malformed, declared_class, declared_text
+from sekimori.addons.judge import Case, Judge, Judgement, declared_class, declared_text
+from sekimori.addons.own_pages import OwnPages
 from sekimori.addons.view import Policy
 from sekimori.errors import RecordError
+from sekimori.governance.acknowledgement import HEADER, read_header
 from sekimori.ledger.record import Body, Intent
 from sekimori.policy.classify import mask
 from sekimori.policy.reasons import Reason
+from sekimori.policy.subject import may_act
 from sekimori.wire.model import Head
 from sekimori.wire.redact import redact_headers, redact_target
 from sekimori.wire.shape import error_shape
@@ -46,6 +50,7 @@ from sekimori.wire.unknown import evidence
 if TYPE_CHECKING:
     from mitmproxy.connection import Client
 
+ACKNOWLEDGE = HEADER.lower()
 _MAX_PATH = 4096
 _INTENT_WAIT = metrics.DURABLE_SECONDS.labels("intent")
 
@@ -72,10 +77,13 @@ class Admit:
 
     name = "sekimori_admit"
 
-    def __init__(self, desk: Desk, judge: Judge, tunnels: Mapping[Client, Tunnel]) -> None:
+    def __init__(
+        self, desk: Desk, judge: Judge, tunnels: Mapping[Client, Tunnel], pages: OwnPages | None = None
+    ) -> None:
         self._desk = desk
         self._judge = judge
         self._tunnels = tunnels
+        self._pages = pages
 
     async def request(self, flow: http.HTTPFlow) -> None:
         """Answer a refused request here; let the others pass once their intent is durable."""
@@ -94,6 +102,9 @@ class Admit:
             if OVERLOADED in flow.metadata:
                 raise Refused(Reason.OVERLOADED, "too many large uploads at once", retryable=True)
             check_target(flow.request, fields, tunnel)
+            if self._pages is not None and flow.request.path.startswith(ROOT):
+                await self._own_page(flow, self._pages, tunnel, policy, reference)
+                return
             case = self._case(flow, head, fields, destination, tunnel, policy)
             judgement = await self._decide(case, policy)
         except Refused as refused:
@@ -114,7 +125,47 @@ class Admit:
             if not case.signs:
                 self._pass_unrecorded(flow)
                 return
+        if judgement.read and not await self._keep_read(flow, case, judgement, tunnel, policy):
+            return
         await self._act(flow, case, judgement, policy, reference)
+
+    async def _own_page(
+        self, flow: http.HTTPFlow, pages: OwnPages, tunnel: Tunnel, policy: Policy, reference: str
+    ) -> None:
+        """Answer what is the gate's own: nothing under that path ever goes to a service."""
+        try:
+            flow.response = await pages.clicks.serve(flow, tunnel, policy, reference)
+        except RecordError as error:
+            raise Refused(Reason.AUDIT_UNAVAILABLE, retryable=True) from error
+
+    async def _keep_read(
+        self, flow: http.HTTPFlow, case: Case, judgement: Judgement, tunnel: Tunnel, policy: Policy
+    ) -> bool:
+        """Make durable what the header acknowledged; where it can't be, the request goes no further."""
+        if self._pages is None:
+            return True
+        reference = self._desk.reference()
+        try:
+            await self._pages.clicks.record_read(
+                flow,
+                tunnel,
+                policy,
+                case.user,
+                judgement.read,
+                reference=reference,
+                channel="header",
+            )
+        except RecordError:
+            flow.response = self._desk.refuse(
+                Reason.AUDIT_UNAVAILABLE,
+                reference=reference,
+                destination=case.destination,
+                user=case.user,
+                request=flow.request,
+                shape=case.shape,
+            )
+            return False
+        return True
 
     # --- before reading ----------------------------------------------------------------------
 
@@ -140,10 +191,12 @@ class Admit:
         policy: Policy,
     ) -> Case:
         person = policy.people.get(tunnel.user.name) if tunnel.user else None
-        alive = person is not None and not person.disabled
+        alive = may_act(person, tunnel.user_source)
         try:
             klass = declared_class(one(fields, "x-sekimori-class"))
-        except Malformed as error:
+            acknowledged = one(fields, ACKNOWLEDGE)
+            said = read_header(acknowledged) if acknowledged else ()
+        except ValueError as error:
             raise Refused(Reason.MALFORMED, str(error)) from error
         return Case(
             head=head,
@@ -157,6 +210,7 @@ class Admit:
             declared_class=klass,
             purpose=declared_text(one(fields, "x-sekimori-purpose")),
             information_type=declared_text(one(fields, "x-sekimori-information-type")),
+            said=said,
         )
 
     async def _decide(self, case: Case, policy: Policy) -> Judgement:
@@ -183,7 +237,10 @@ class Admit:
         intent = self._intent(flow, case, judgement, policy, reference, body)
         if decision.verdict != "allow":
             deciding = decision.reasons[0]
-            flow.response = self._desk.refuse(
+            pages = self._pages
+            flow.response = (
+                pages.answer(flow, case, judgement, reference) if pages else None
+            ) or self._desk.refuse(
                 deciding.code,
                 reference=reference,
                 destination=case.destination,
@@ -193,6 +250,8 @@ class Admit:
                 request=flow.request,
                 shape=case.shape,
                 retryable=decision.retryable,
+                see_url=pages.link(case, judgement) if pages else "",
+                acknowledge=pages.header_value(judgement) if pages else "",
             )
             self._desk.note(intent)
             return

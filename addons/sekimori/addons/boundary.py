@@ -1,4 +1,4 @@
-"""What must end while it runs: a grant's last second, a revoked person, a policy that went away.
+"""What must end while it runs: a grant's last second, a revoked person, a suspension, a policy that went away.
 
 Once a second every live exchange is looked at; one whose permission ended is told so inside its
 stream and its connection is closed a moment later.
@@ -17,10 +17,14 @@ from sekimori.addons.desk import Desk
 from sekimori.addons.exchange import Exchange, Tunnel
 from sekimori.addons.reply import close_code
 from sekimori.addons.view import Policy
+from sekimori.policy.people import Person, canonical_name
 from sekimori.policy.reasons import Reason
+from sekimori.policy.subject import Source, may_act
 
 if TYPE_CHECKING:
     from mitmproxy.connection import Client
+
+    from sekimori.ledger.record import Intent
 
 _GRACE_US = 1_000_000
 
@@ -93,8 +97,15 @@ class Boundary:
             return None  # new requests are refused; what was let through under a good policy may end
         intent = exchange.intent
         person = policy.people.get(intent.user)
-        if person is None or person.disabled:
+        if person is None or not may_act(person, intent.user_source):
             return Reason.USER_OUT_OF_SCOPE
+        stopped = policy.standing.findings(intent.user, intent.service)
+        if stopped:
+            return stopped[0].code
+        if intent.grant and policy.standing.stops_grant(intent.grant):
+            return Reason.SUSPENDED
+        if Source.read(intent.user_source).agent and not _grant_lives(policy, intent, person):
+            return Reason.SUSPENDED
         if policy.snapshot.hash != intent.policy and not policy.snapshot.may_use(
             intent.service, person.name, person.groups, now
         ):
@@ -102,8 +113,23 @@ class Boundary:
         return None
 
 
+def _grant_lives(policy: Policy, intent: Intent, person: Person) -> bool:
+    """Tell whether the one grant of an agent's key is still good: another of its owner's does not stand in."""
+    snapshot = policy.snapshot
+    if snapshot.hash == intent.policy:
+        return True
+    name = canonical_name(person.name)
+    groups = snapshot.groups_of(name).union(map(canonical_name, person.groups))
+    covering = snapshot.grants_for(intent.service, name, groups)
+    return any(grant.id == intent.grant and grant.status == "active" for grant in covering)
+
+
 def _is_stale(tunnel: Tunnel, policy: Policy) -> bool:
     if tunnel.user is None:
         return False
     person = policy.people.get(tunnel.user.name)
-    return person is None or person.disabled or person.proxy_password != tunnel.user.proxy_password
+    if policy.standing.disables(tunnel.user.name):
+        return True
+    if person is None or not may_act(person, tunnel.user_source):
+        return True
+    return person.proxy_password != tunnel.user.proxy_password

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
+import typing
 from collections.abc import Mapping
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
@@ -24,8 +25,11 @@ from sekimori.addons.exchange import KEY, Capture, Exchange, Tunnel
 from sekimori.addons.headers import unsafe_fields
 from sekimori.addons.reply import stream_event
 from sekimori.errors import RecordError
+from sekimori.governance.label import HEADER, label
 from sekimori.ledger.record import Body, Outcome, Redaction
+from sekimori.policy.model import MODELLESS
 from sekimori.policy.reasons import Reason
+from sekimori.wire.model import Kind
 from sekimori.wire.redact import redact_headers
 
 if TYPE_CHECKING:
@@ -37,7 +41,10 @@ _BUFFERED_LIMIT = 256 * 1024
 _SWITCHING = 101
 _OUTCOME_WAIT = metrics.DURABLE_SECONDS.labels("outcome")
 _NO_BODY = frozenset({204, 304})
-_DROPPED = frozenset({b"alt-svc", b"x-sekimori-reference"})
+_LABEL = HEADER.encode("ascii")
+_DROPPED = frozenset({b"alt-svc", b"x-sekimori-reference", _LABEL.lower()})
+_LABELLED = frozenset(typing.get_args(Kind)) - MODELLESS - {"embed", "moderate", "rerank", "count-tokens"}
+"""Operations whose answers a model wrote; others carry no label, since nothing was generated."""
 
 
 class Tee:
@@ -97,7 +104,11 @@ class CaptureAnswer:
             return
         # An alternative service over QUIC would lead the client around the gate.
         kept = tuple(field for field in response.headers.fields if field[0].lower() not in _DROPPED)
-        response.headers.fields = (*kept, (b"X-Sekimori-Reference", exchange.rid.encode("ascii")))
+        response.headers.fields = (
+            *kept,
+            (b"X-Sekimori-Reference", exchange.rid.encode("ascii")),
+            *_label(exchange),
+        )
         if unsafe_fields(response.headers):
             flow.kill()
             return
@@ -213,6 +224,14 @@ class CaptureAnswer:
             request=flow.request,
             shape=exchange.shape,
         )
+
+
+def _label(exchange: Exchange) -> tuple[tuple[bytes, bytes], ...]:
+    """Say in a header that a model wrote the answer; its body is never changed."""
+    intent = exchange.intent
+    if intent.kind not in _LABELLED:
+        return ()
+    return ((_LABEL, label(intent.service, intent.model or None).encode("ascii")),)
 
 
 @lru_cache(maxsize=4096)

@@ -114,6 +114,8 @@ class Desk:
         request: http.Request | None = None,
         shape: str = "problem",
         retryable: bool = False,
+        see_url: str = "",
+        acknowledge: str = "",
     ) -> http.Response:
         """Make the answer to a refused request and count it."""
         self.count_refusal(reason, destination)
@@ -125,6 +127,8 @@ class Desk:
             details=details,
             others=others,
             retryable=retryable,
+            see_url=see_url,
+            acknowledge=acknowledge,
         )
         navigation = False
         path = ""
@@ -150,6 +154,8 @@ class Desk:
         details: tuple[str, ...] = (),
         others: tuple[Reason, ...] = (),
         retryable: bool = False,
+        see_url: str = "",
+        acknowledge: str = "",
     ) -> Refusal:
         """Put together what a refusal tells; ``retryable`` makes it a 503 whatever the reason."""
         status = _UNAVAILABLE if retryable else explain(reason).status
@@ -165,6 +171,8 @@ class Desk:
             status=status,
             retry_after=_RETRY_AFTER if status == _UNAVAILABLE else None,
             time_us=self.now(),
+            see_url=see_url,
+            acknowledge=acknowledge,
         )
 
     def apply_url(self, destination: Destination, reference: str) -> str:

@@ -14,15 +14,19 @@ from typing import TYPE_CHECKING, Any
 from mitmproxy import http, tls
 
 from sekimori import metrics
+from sekimori.addons.asking import Asking, Credentials
 from sekimori.addons.desk import INLINE_LIMIT, Desk, client_address
 from sekimori.addons.destination import Destination
 from sekimori.addons.exchange import HOPELESS, Tunnel
 from sekimori.addons.headers import strip, unsafe_fields
-from sekimori.addons.identity import Authenticator, Identity, Overloaded
+from sekimori.addons.identity import Identity, Overloaded
 from sekimori.addons.passthrough import counted
+from sekimori.addons.roster import Unavailable
+from sekimori.addons.vouching import Doubtful, Vouching
 from sekimori.catalogue.hosts import HostError, canonical_host
 from sekimori.ledger.record import Intent
 from sekimori.policy.reasons import Reason
+from sekimori.policy.subject import may_act
 
 if TYPE_CHECKING:
     from mitmproxy.connection import Client
@@ -54,14 +58,15 @@ class Guard:
     def __init__(
         self,
         desk: Desk,
-        authenticator: Authenticator,
+        credentials: Credentials,
         *,
         public_peer: Callable[[str, int, tuple[Any, ...] | None], bool],
         abort: Callable[[ServerConnectionHookData], None],
         parent: tuple[str, int] | None = None,
+        vouching: Vouching | None = None,
     ) -> None:
         self._desk = desk
-        self._authenticator = authenticator
+        self._asking = Asking(credentials, vouching)
         self._public_peer = public_peer
         self._abort = abort
         self._parent = parent
@@ -149,7 +154,7 @@ class Guard:
         if not self._desk.clock_ok() or not self._desk.witnessed():
             return False
         person = policy.people.get(tunnel.user.name)
-        if person is None or person.disabled:
+        if person is None or not may_act(person, tunnel.user_source):
             return False
         if tunnel.kind == "inspect":
             return True
@@ -262,17 +267,18 @@ class Guard:
             raise Stop(Reason.MALFORMED, Destination(raw, "uncatalogued")) from error
 
     async def _identify(self, flow: http.HTTPFlow, destination: Destination) -> Identity | None:
-        presented = flow.request.headers.get_all("proxy-authorization")
         needed = self._desk.options.identity_required == "all" or destination.decrypt
-        if len(presented) != 1:
-            if needed or presented:
-                raise Stop(Reason.AUTH_REQUIRED, destination)
-            return None
         try:
-            identity = await self._authenticator.identify(presented[0], client_address(flow.client_conn))
+            identity = await self._asking.who(flow)
         except Overloaded as error:
             raise Stop(Reason.OVERLOADED, destination) from error
-        if identity is None and needed:
+        except Unavailable as error:
+            raise Stop(Reason.IDENTITY_UNAVAILABLE, destination) from error
+        except Doubtful as error:
+            raise Stop(
+                Reason.MALFORMED, destination, "the parent proxy names its client more than once"
+            ) from error
+        if identity is None and (needed or len(flow.request.headers.get_all("proxy-authorization")) > 1):
             raise Stop(Reason.AUTH_REQUIRED, destination)
         return identity
 

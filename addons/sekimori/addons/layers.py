@@ -16,6 +16,7 @@ from mitmproxy.proxy.layers.http import HTTPMode
 
 from sekimori import metrics
 from sekimori.addons.passthrough import PassThroughTLS
+from sekimori.addons.peers import is_to_proxy
 from sekimori.addons.stepping_aside import ProxyLayer
 from sekimori.policy.reasons import Reason
 
@@ -42,8 +43,9 @@ class GateLayers:
 
     name = "sekimori_layers"
 
-    def __init__(self, kind_of: Callable[[Client], str]) -> None:
+    def __init__(self, kind_of: Callable[[Client], str], *, tls: bool = False) -> None:
         self._kind_of = kind_of
+        self._tls = tls
 
     def next_layer(self, nextlayer: layer.NextLayer) -> None:
         """Set the layer, or leave it open until more bytes have come: until then nothing passes."""
@@ -51,11 +53,12 @@ class GateLayers:
 
     def _choose(self, context: Context, data: bytes) -> layer.Layer | None:
         top = context.layers[-1]
-        if isinstance(top, modes.HttpProxy):
-            return ProxyLayer(context, HTTPMode.regular) if _explicit(data) else _closed(context)
-        if isinstance(top, modes.HttpUpstreamProxy):
-            return ProxyLayer(context, HTTPMode.upstream) if _explicit(data) else _closed(context)
-        if context.client.tls_established:
+        if len(context.layers) == 1:
+            return self._outermost(context, data)
+        if is_to_proxy(context) and top is context.layers[1]:
+            return _proxy(context)
+        # Not by the client alone: TLS to the gate itself is established before there is any in the tunnel.
+        if isinstance(top, layers.ClientTLSLayer) and context.client.tls_established:
             return layers.HttpLayer(context, HTTPMode.transparent)
         if not data or (len(data) < _RECORD_HEADER and data[0] == _TLS_HANDSHAKE):
             return None
@@ -65,9 +68,22 @@ class GateLayers:
             return server_tls
         return _closed(context)
 
+    def _outermost(self, context: Context, data: bytes) -> layer.Layer | None:
+        """Speak plain HTTP with clients, or TLS with every one of them where the listener has a certificate."""
+        if not self._tls:
+            return _proxy(context) if _explicit(data) else _closed(context)
+        if not data or (len(data) < _RECORD_HEADER and data[0] == _TLS_HANDSHAKE):
+            return None
+        return layers.ClientTLSLayer(context) if starts_like_tls_record(data) else _closed(context)
+
+
+def _proxy(context: Context) -> layer.Layer:
+    upstream = isinstance(context.layers[0], modes.HttpUpstreamProxy)
+    return ProxyLayer(context, HTTPMode.upstream if upstream else HTTPMode.regular)
+
 
 def _explicit(data: bytes) -> bool:
-    # The listener speaks plain HTTP; a TLS hello here is a client that was configured for an HTTPS proxy.
+    # This listener speaks plain HTTP; a TLS hello here is a client that was configured for an HTTPS proxy.
     return not (data and data[0] == _TLS_HANDSHAKE)
 
 

@@ -35,11 +35,19 @@ class ProxyLayer(layers.HttpLayer):
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         # Returned, not delegated to: a generator of ours in between would cost every event.
         if isinstance(event, events.DataReceived) and (tunnel := self._standing()) is not None:
-            # The way in which mitmproxy's own NextLayer steps aside.
-            self.context.layers[0].handle_event = tunnel.handle_event  # type: ignore[method-assign]
+            self._put_in_place(tunnel)
             return tunnel.handle_event(event)
         otherwise: layer.CommandGenerator[None] = super()._handle_event(event)
         return otherwise
+
+    def _put_in_place(self, tunnel: Tunnel) -> None:
+        """Let what comes go straight to the tunnel: past everything, or past all but TLS with the gate itself."""
+        outermost, following = self.context.layers[:2]
+        if isinstance(following, layers.ClientTLSLayer):
+            following.child_layer = tunnel  # type: ignore[assignment]
+        else:
+            # The way in which mitmproxy's own NextLayer steps aside.
+            outermost.handle_event = tunnel.handle_event  # type: ignore[method-assign]
 
     def _standing(self) -> Tunnel | None:
         """Return the tunnel, if that is all there is, and nothing of its beginning is under way."""

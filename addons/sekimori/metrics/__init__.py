@@ -43,6 +43,7 @@ OWN_FAULTS: Final = tuple(
     for reason in (
         Reason.AUDIT_UNAVAILABLE,
         Reason.POLICY_UNAVAILABLE,
+        Reason.IDENTITY_UNAVAILABLE,
         Reason.CLOCK,
         Reason.OVERLOADED,
         Reason.GATE_ERROR,
@@ -112,8 +113,14 @@ TUNNEL_BYTES = Counter(
 AUTHENTICATIONS = Counter(
     "sekimori_authentications",
     "Proxy credentials presented, by result: absent (unreadable) or refused (for whatever reason); "
-    "of the passwords that were verified and not remembered: verified or wrong.",
+    "of the passwords that were verified and not remembered: verified or wrong. An agent's key that was good: "
+    "key; a certificate's or a parent proxy's word that was taken: vouched, a stranger's header: ignored; "
+    "unavailable: the directory did not answer.",
     ["result"],
+)
+DIRECTORY_ERRORS = Counter(
+    "sekimori_directory_errors",
+    "Questions that the directory did not answer; while it does not, its people are refused.",
 )
 POLICY_INFO = Gauge(
     "sekimori_policy_version",
@@ -216,7 +223,9 @@ LABEL_VALUES: Final[Mapping[Counter | Gauge | Histogram, Mapping[str, tuple[str,
     DURABLE_SECONDS: {"record": ("intent", "outcome")},
     TUNNELS: {"kind": TUNNEL_KINDS},
     TUNNEL_BYTES: {"kind": TUNNEL_KINDS, "direction": ("up", "down")},
-    AUTHENTICATIONS: {"result": ("absent", "refused", "verified", "wrong")},
+    AUTHENTICATIONS: {
+        "result": ("absent", "refused", "verified", "wrong", "key", "vouched", "ignored", "unavailable")
+    },
     POLICY_LOADS: {"result": ("swapped", "refused")},
     CUTS: {"reason": CUT_REASONS},
     RESTARTS: {"role": ROLES},

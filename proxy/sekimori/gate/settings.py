@@ -4,6 +4,26 @@ from __future__ import annotations
 
 import msgspec
 
+from sekimori.gate.directory.settings import DirectorySettings
+
+
+class TlsFiles(msgspec.Struct, frozen=True):
+    """The files of the listener's TLS; without a certificate it speaks plain HTTP."""
+
+    certificate: str = ""
+    key: str = ""
+    client_ca: str = ""
+    client_crl: str = ""
+
+
+class VoucherSettings(msgspec.Struct, frozen=True):
+    """Whose word counts beside credentials: listed parents in their header, certificates by one name."""
+
+    parents: tuple[str, ...] = ()
+    header: str = ""
+    strip_realm: bool = False
+    certificate: str = ""
+
 
 class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a gate worker may know; it holds no path to the archivist's or the CA root's keys.
@@ -35,7 +55,10 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     upstream_proxy: str = ""
     upstream_resolve: dict[str, str] = {}
     identity_required: str = "all"
-    identity_sources: tuple[str, ...] = ("basic",)
+    identity_sources: tuple[str, ...] = ("basic", "apikey")
+    listener_tls: TlsFiles = TlsFiles()
+    vouchers: VoucherSettings = VoucherSettings()
+    directory: DirectorySettings = DirectorySettings()
     public_url: str = "http://127.0.0.1:8081"
     spool_high_water: int = 4 * 1024 * 1024 * 1024
     spool_min_free: int = 256 * 1024 * 1024

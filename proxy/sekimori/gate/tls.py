@@ -17,16 +17,15 @@ from mitmproxy.certs import CertStoreEntry, DHParams
 from mitmproxy.http import HTTPFlow
 from mitmproxy.net import tls as net_tls
 from mitmproxy.proxy.context import Context
-from mitmproxy.proxy.layers import ClientTLSLayer, modes
 from mitmproxy.proxy.layers.quic import QuicTlsData
 from mitmproxy.tls import ClientHelloData, TlsData
 from OpenSSL import SSL
 
+from sekimori.addons.peers import is_to_proxy
 from sekimori.catalogue.hosts import HostError, canonical_host
 from sekimori.errors import ConfigError
 from sekimori.gate.leaf import LeafMint, NoLeafError
-
-_PROXY_MODES = (modes.HttpProxy, modes.HttpUpstreamProxy)
+from sekimori.gate.listener import Listener
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +35,7 @@ class SekimoriTlsConfig(TlsConfig):
 
     name = "sekimori_tls"
 
-    def __init__(self, mint: LeafMint, *, listener: CertStoreEntry | None = None) -> None:
+    def __init__(self, mint: LeafMint, *, listener: Listener | None = None) -> None:
         self._mint = mint
         self._listener = listener
 
@@ -70,28 +69,24 @@ class SekimoriTlsConfig(TlsConfig):
         # Whatever goes wrong below, an exception too: this one has no certificate. Without any connection
         # mitmproxy would close the socket twice, and the second time keeps it open.
         tls_start.ssl_conn = _accepting(SSL.Context(SSL.TLS_SERVER_METHOD))
-        to_proxy = _is_to_proxy(tls_start.context)
+        if is_to_proxy(tls_start.context):
+            if self._listener is not None:
+                tls_start.ssl_conn = _accepting(self._listener.context())
+            return
         try:
-            entry = self._listener_entry() if to_proxy else self.get_cert(tls_start.context)
+            entry = self.get_cert(tls_start.context)
         except NoLeafError as refusal:
             logger.info("no certificate for a client: %s", refusal)
             return
         connection = _accepting(_client_context(entry))
         connection.use_certificate(entry.cert.to_cryptography())
         connection.use_privatekey(entry.privatekey)
-        # CONNECT over HTTP/2 is not supported by mitmproxy.
-        alpn = b"http/1.1" if to_proxy else tls_start.conn.alpn
-        server_alpn = tls_start.context.server.alpn
+        alpn, server_alpn = tls_start.conn.alpn, tls_start.context.server.alpn
         connection.set_app_data(AppData(client_alpn=alpn, server_alpn=server_alpn, http2=ctx.options.http2))
         tls_start.ssl_conn = connection
 
     def quic_start_client(self, tls_start: QuicTlsData) -> None:
         """Refuse QUIC: no settings, no handshake."""
-
-    def _listener_entry(self) -> CertStoreEntry:
-        if self._listener is None:
-            raise NoLeafError("The listener has no certificate of its own.")
-        return self._listener
 
 
 def _accepting(context: SSL.Context) -> SSL.Connection:
@@ -117,12 +112,6 @@ def _client_context(entry: CertStoreEntry) -> SSL.Context:
         alpn_select_callback=alpn_select_callback,
         dhparams=DHParams(b""),  # a key on a curve has no use for them
     )
-
-
-def _is_to_proxy(context: Context) -> bool:
-    """Tell whether this is TLS to the proxy itself, and not inside a tunnel through it."""
-    handshakes = [layer for layer in context.layers if isinstance(layer, ClientTLSLayer)]
-    return isinstance(context.layers[0], _PROXY_MODES) and handshakes == context.layers[1:2]
 
 
 def _is_address(host: str) -> bool:

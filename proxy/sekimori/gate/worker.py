@@ -28,12 +28,17 @@ from sekimori.addons.admit import Admit
 from sekimori.addons.backlog import Backlog
 from sekimori.addons.boundary import Boundary
 from sekimori.addons.capture import CaptureAnswer
+from sekimori.addons.clicks import Clicks
 from sekimori.addons.desk import Desk
+from sekimori.addons.duties import Duties
 from sekimori.addons.exchange import Budget
 from sekimori.addons.guard import Guard
-from sekimori.addons.identity import Authenticator
 from sekimori.addons.judge import Judge
+from sekimori.addons.kept_pages import KeptPages
 from sekimori.addons.layers import GateLayers
+from sekimori.addons.noted import Noted
+from sekimori.addons.own_pages import OwnPages
+from sekimori.addons.rates import Rates
 from sekimori.addons.uploads import Uploads
 from sekimori.addons.view import Policy, PolicyView
 from sekimori.addons.websocket import WebSocketTurns
@@ -41,31 +46,33 @@ from sekimori.catalogue.catalogue import Catalogue
 from sekimori.errors import PolicyUnavailableError, SekimoriError
 from sekimori.gate import patches
 from sekimori.gate.ca import IssuingSet
+from sekimori.gate.identifying import Identifying
 from sekimori.gate.keyfiles import load_issuing, load_issuing_key, load_root_cert
 from sekimori.gate.leaf import LeafMint
 from sekimori.gate.master import GateMaster
 from sekimori.gate.resolve import AddressGuard, GuardedEventLoop
 from sekimori.gate.settings import WorkerSettings
 from sekimori.gate.tls import SekimoriTlsConfig, upstream_trust
-from sekimori.ledger.outside.witnessed import WitnessedWatch
+from sekimori.ledger.outside.witnessed import NAME, WitnessedWatch
 from sekimori.ledger.spool import SpoolSettings, SpoolWriter
 from sekimori.ledger.tlog.keys import KeySigner
 from sekimori.ledger.tlog.leaf import LeafSigner
 from sekimori.vault.fingerprint import Fingerprinter
 from sekimori.vault.keys import KeyRing
-from sekimori.vault.passwords import NOBODY, verify_password
+from sekimori.vault.pointers import PointerVerifier
 from sekimori.vault.published import PolicySeal
 from sekimori.vault.sealing import SegmentSealer
 
 if TYPE_CHECKING:
     from mitmproxy.connection import Client
 
+    from sekimori.policy.people import People
+
 logger = logging.getLogger(__name__)
 
 _CLOCK_STEP_US = 5_000_000
 _HUNG_SECONDS = 20.0
 _READY_FD = "SEKIMORI_READY_FD"
-_PASSWORD_THREADS = 2
 _MAX_MESSAGE = 16 * 1024 * 1024
 _READING_THREADS = 2
 
@@ -119,7 +126,6 @@ class Worker:
         self._failed = False
         self._beat = time.monotonic()
         self._clock = ClockWatch()
-        self._witnessed = WitnessedWatch(self._data / "ledger" / "witnessed", settings.unwitnessed_limit)
         self._uploads = Uploads(Budget(settings.upload_budget))
 
     async def serve(self) -> int:
@@ -132,6 +138,9 @@ class Worker:
             uploads=self._uploads,
         )
         keys = KeyRing.load_gate(Path(settings.gate_keys).parent)
+        self._witnessed = WitnessedWatch(
+            self._data / "ledger" / NAME, settings.unwitnessed_limit, keys.archive_public
+        )
         spool = SpoolWriter(
             self._data / "spool",
             f"w{settings.slot}-{now_us():x}",
@@ -157,15 +166,18 @@ class Worker:
         self._mint = LeafMint(
             self._issuing_key, IssuingSet(()), lambda host: self._desk.locate(host).decrypt, _utc_now
         )
+        seal = PolicySeal(KeyRing.load_policy(Path(settings.gate_keys).parent))
         view = PolicyView(
             self._data / "policy",
-            seal=PolicySeal(KeyRing.load_policy(Path(settings.gate_keys).parent)),
+            seal=seal,
+            verifier=PointerVerifier(KeyRing.load_policy_public(Path(settings.gate_keys).parent)),
             max_age=settings.snapshot_max_age,
             now=now_us,
             on_swap=self._on_swap,
+            register=self._register,
         )
+        self._identifying = Identifying(settings, people=lambda: view.people, key=key, now=now_us)
         reading = ThreadPoolExecutor(_READING_THREADS, thread_name_prefix="reading")
-        passwords = ThreadPoolExecutor(_PASSWORD_THREADS, thread_name_prefix="password")
         self._spool = spool
         self._desk = Desk(
             options=settings,
@@ -180,30 +192,34 @@ class Worker:
             clock_ok=lambda: self._clock.ok,
             witnessed=lambda: self._witnessed.ok,
         )
+        pages = self._own_pages(key, seal)
         judge = Judge(
-            pool=reading, timeout=settings.decision_timeout, flagged_models=catalogue.flagged_models
+            pool=reading,
+            timeout=settings.decision_timeout,
+            flagged_models=catalogue.flagged_models,
+            duties=pages.clicks.duties,
         )
-        authenticator = Authenticator(
-            lambda: view.people,
-            verify_password,
-            key=key,
-            monotonic=time.monotonic,
-            pool=passwords,
-            nobody=NOBODY,
-        )
-        master = self._master(judge, authenticator)
+        master = self._master(judge, pages)
         await view.refresh()
         await self._load_issuing()
         return await self._run(master, view)
 
-    def _master(self, judge: Judge, authenticator: Authenticator) -> GateMaster:
+    def _own_pages(self, key: bytes, seal: PolicySeal) -> OwnPages:
+        """Put together what asks people: what they said a moment ago, how often, and the pages shown."""
+        run = self._data / "run"
+        duties = Duties(Noted(run / "noted", key), Rates(run / "rates", key))
+        kept = KeptPages(run / "pages", key)
+        return OwnPages(self._desk, Clicks(self._desk, duties, kept), kept, key, seal)
+
+    def _master(self, judge: Judge, pages: OwnPages) -> GateMaster:
         master = GateMaster()
         guard = Guard(
             self._desk,
-            authenticator,
+            self._identifying.credentials,
             public_peer=self._guard.admits_peer,
             abort=master.abort_server,
             parent=_parent(self._settings.upstream_proxy),
+            vouching=self._identifying.vouching,
         )
         self._tunnels = guard.tunnels
         capture = CaptureAnswer(self._desk, guard.tunnels)
@@ -213,10 +229,12 @@ class Worker:
             capture,
             close=master.close_websocket,
         )
-        admit = Admit(self._desk, judge, guard.tunnels)
+        admit = Admit(self._desk, judge, guard.tunnels, pages)
+        listener = self._identifying.listener
+        layers = GateLayers(guard.tunnel_kind, tls=listener is not None)
         master.assemble(
-            tls=SekimoriTlsConfig(self._mint),
-            ours=(GateLayers(guard.tunnel_kind), guard, admit, capture, turns, self._uploads),
+            tls=SekimoriTlsConfig(self._mint, listener=listener),
+            ours=(self._identifying.peers, layers, guard, admit, capture, turns, self._uploads),
         )
         run = self._data / "run"
         run.mkdir(mode=0o700, exist_ok=True)
@@ -246,6 +264,7 @@ class Worker:
             loop.create_task(view.follow()),
             loop.create_task(boundary.watch()),
             loop.create_task(self._tick()),
+            loop.create_task(self._follow_directory(view)),
         ]
         serving = loop.create_task(master.run())
         await self._until_accepting(master, serving)
@@ -267,6 +286,13 @@ class Worker:
         with contextlib.suppress(asyncio.CancelledError):
             await serving
         return 1 if self._failed else 0
+
+    async def _follow_directory(self, view: PolicyView) -> None:
+        def connected() -> set[str]:
+            return {tunnel.user.name for tunnel in list(self._tunnels.values()) if tunnel.user is not None}
+
+        await self._identifying.follow(connected, view.people_changed)
+        await self._stopping.wait()  # without a directory there is nothing to follow
 
     async def _until_stopping(self) -> None:
         await self._stopping.wait()
@@ -324,6 +350,9 @@ class Worker:
                 os._exit(70)
 
     # --- policy ------------------------------------------------------------------------------
+
+    def _register(self, people: People) -> People:
+        return self._identifying.register(people)
 
     def _on_swap(self, policy: Policy) -> None:
         logger.info("policy %s in force", policy.snapshot.hash[:12])

@@ -22,7 +22,9 @@ class Refusal:
     """A request that was stopped: why, which, and where to go from here.
 
     ``code`` decided, ``all_codes`` names every reason that failed. ``time_us`` (UTC, 0 for unknown)
-    is only shown. Everything but the codes may come from the wire and is escaped where it is used.
+    is only shown; ``see_url`` is the page to read or answer at, ``acknowledge`` the header value with which a
+    program says that a notice was read. Everything but the codes may come from the wire and is escaped
+    where it is used.
     """
 
     code: Reason
@@ -36,6 +38,8 @@ class Refusal:
     status: int | None = None
     retry_after: int | None = None
     time_us: int = 0
+    see_url: str = ""
+    acknowledge: str = ""
 
     @property
     def text(self) -> ReasonText:
@@ -61,9 +65,14 @@ class Refusal:
     @property
     def link(self) -> str:
         """The address to apply at; none where that would not help or a browser should not open it."""
-        if self.http_status != 403 or not _WEB_ADDRESS.fullmatch(self.apply_url):
+        if self.http_status != 403 or self.see_link or not _WEB_ADDRESS.fullmatch(self.apply_url):
             return ""
         return self.apply_url
+
+    @property
+    def see_link(self) -> str:
+        """The page at which the person can do what is asked; none where there is nothing to do there."""
+        return self.see_url if _WEB_ADDRESS.fullmatch(self.see_url) else ""
 
     @property
     def other_codes(self) -> tuple[Reason, ...]:
@@ -87,9 +96,12 @@ def message_lines(refusal: Refusal) -> tuple[str, str]:
     details = "; ".join(refusal.shown_details)
     reference = visible(refusal.reference, 64)
     ja = f"{text.ja}{text.action_ja}" + (f"（{details}）" if details else "")
-    ja += f" [{refusal.code.value} 受付番号 {reference}" + (f" 申請 {link}]" if link else "]")
+    see = refusal.see_link
+    ja += f" [{refusal.code.value} 受付番号 {reference}" + (f" 申請 {link}" if link else "")
+    ja += f" 画面 {see}]" if see else "]"
     en = f"{text.en} {text.action_en}" + (f" ({details})" if details else "")
-    en += f" [{refusal.code.value} reference {reference}" + (f" apply {link}]" if link else "]")
+    en += f" [{refusal.code.value} reference {reference}" + (f" apply {link}" if link else "")
+    en += f" page {see}]" if see else "]"
     return ja, en
 
 

@@ -117,7 +117,14 @@ def _particulars(refusal: Refusal) -> dict[str, Any]:
         "reference": visible(refusal.reference, 64),
         "details": list(refusal.shown_details),
     }
-    return fields | ({"apply_url": refusal.link} if refusal.link else {})
+    more = {
+        "apply_url": refusal.link,
+        "page_url": refusal.see_link,
+        "acknowledge": {"header": "X-Sekimori-Acknowledge", "value": refusal.acknowledge}
+        if refusal.acknowledge
+        else None,
+    }
+    return fields | {name: value for name, value in more.items() if value}
 
 
 def _reasons(refusal: Refusal) -> list[str]:
