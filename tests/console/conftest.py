@@ -24,6 +24,7 @@ from sekimori.console import (
     RefusalNote,
     create_app,
 )
+from sekimori.console.ports import DutyDesk
 from sekimori.policy.reasons import Reason
 
 TOKEN = "4f9d2c7b-a-long-secret-token"
@@ -54,6 +55,7 @@ class House:
     passwords: list[str] = field(default_factory=list)
     hashed: int = 0
     outrun: bool = False
+    duties: DutyDesk | None = None
 
     def report(self) -> HealthReport:
         if isinstance(self.health, Exception):
@@ -95,6 +97,7 @@ class House:
             hasher=self,
             service_name={"chatgpt": "ChatGPT（Web）"}.get,
             clock_us=lambda: self.now_us,
+            duties=self.duties,
             contact=Contact(name="情報システム課", mail="ai@example.go.jp", url="https://forms.example/ai"),
         )
 

@@ -170,6 +170,13 @@ def test_a_text_longer_than_a_row_can_be_tall_gets_more_rows_and_comes_back_whol
     assert read_plan(data, form).fields == form.fields
 
 
+def test_the_form_lies_upright_and_a_wide_table_across():
+    book = openpyxl.load_workbook(io.BytesIO(write_xlsx(paper_of(empty_form()), NOW)))
+    assert book["利用計画書"].page_setup.orientation == "portrait"
+    book = openpyxl.load_workbook(io.BytesIO(write_xlsx(usage_paper(usage()), NOW)))
+    assert book["利用状況"].page_setup.orientation == "landscape"
+
+
 def test_the_choices_of_a_field_are_offered_in_the_cell():
     book = openpyxl.load_workbook(io.BytesIO(write_xlsx(paper_of(empty_form()), NOW)))
     offered = {rule.formula1 for rule in book["利用計画書"].data_validations.dataValidation}

@@ -65,6 +65,11 @@ def fingerprint(pem: bytes) -> str:
     return x509.load_pem_x509_certificate(pem).fingerprint(SHA256()).hex(":").upper()
 
 
+def day_of(time_us: int) -> str:
+    """Return the day in Japan of an instant, for people and machines alike."""
+    return f"{datetime.fromtimestamp(time_us // 1_000_000, tz=UTC).astimezone(_JST):%Y-%m-%d}"
+
+
 def _when(time_us: int) -> str:
     moment = datetime.fromtimestamp(time_us // 1_000_000, tz=UTC).astimezone(_JST)
     return f"{moment:%Y-%m-%d %H:%M:%S} JST"

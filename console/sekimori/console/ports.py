@@ -82,3 +82,61 @@ class PasswordHasher(Protocol):
 
     def hash(self, password: str) -> str:
         """Normalise (NFC) and hash with argon2id; return a PHC string."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeDuty:
+    """A notice, or a trial's text, as its reader sees it; ``read`` once they said that they have read it."""
+
+    id: str
+    number: int
+    sha256: str
+    title: str
+    ja: str
+    en: str
+    trial: bool
+    read: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackDuty:
+    """Exchanges with one service that nobody has answered for; ``open`` until somebody does."""
+
+    service: str
+    exchanges: int
+    since_us: int
+    covers: int
+    open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """One line of the list of what somebody owes, and the link that leads to it."""
+
+    ticket: str
+    notice: NoticeDuty | None = None
+    feedback: FeedbackDuty | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What a link is about: one notice, one answer, or the list of both."""
+
+    subject: str
+    list_ticket: str
+    notice: NoticeDuty | None = None
+    feedback: FeedbackDuty | None = None
+    owed: tuple[Owed, ...] = ()
+
+
+class DutyDesk(Protocol):
+    """Whoever knows what people owe, and keeps what they say; links are checked here."""
+
+    def open(self, ticket: str) -> Opened | None:
+        """Say what a link is about; nothing changes. None for what is no living link of ours."""
+
+    def read(self, ticket: str, number: int, sha256: str) -> bool:
+        """Keep that the holder has read this version of the notice; False if another is in force."""
+
+    def answer(self, ticket: str, answer: str, text: str) -> bool:
+        """Keep the holder's answer; False if the link was used."""

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from sekimori.console.ports import Authority, Health, PasswordHasher, Refusals, SetupDesk
+from sekimori.console.api.ports import ApiPorts
+from sekimori.console.ports import Authority, DutyDesk, Health, PasswordHasher, Refusals, SetupDesk
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,10 @@ class ConsoleSettings:
     service_name: Callable[[str], str | None]
     clock_us: Callable[[], int]
     contact: Contact = field(default_factory=Contact)
+    duties: DutyDesk | None = None
+    api: ApiPorts | None = None
     max_body: int = 16 * 1024
+    max_api_body: int = 256 * 1024
     max_target: int = 2048
     body_timeout_s: float = 10.0
     setup_attempts: int = 10

@@ -40,7 +40,7 @@ def router(settings: ConsoleSettings) -> APIRouter:
         password: Annotated[str, Form()] = "",
         password_again: Annotated[str, Form()] = "",
     ) -> Response:
-        if not _from_our_own_page(request, settings):
+        if not from_our_own_page(request, settings):
             return fault(403)
         return desk.choose(_client(request), token, password, password_again)
 
@@ -96,7 +96,7 @@ def password_problem(password: str, again: str, *, name: str) -> tuple[str, str]
     return None
 
 
-def _from_our_own_page(request: Request, settings: ConsoleSettings) -> bool:
+def from_our_own_page(request: Request, settings: ConsoleSettings) -> bool:
     """Tell a form sent by our own page, or by a program, from one that another site made a browser send."""
     if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
         return False

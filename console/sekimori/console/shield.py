@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from sekimori.console.render import fault
 from sekimori.console.settings import ConsoleSettings
 
+API = "/api/v1"
 _ALWAYS = {
     "content-security-policy": (
         "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -53,7 +54,7 @@ class Shield:
     async def _http(self, scope: Scope, receive: Receive, send: _Guarded) -> None:
         try:
             self._check_head(scope)
-            body = await self._read_body(Headers(scope=scope), receive)
+            body = await self._read_body(Headers(scope=scope), receive, self._most(scope))
         except _Refused as refused:
             await refused.response(scope, receive, send)
             return
@@ -66,6 +67,11 @@ class Shield:
                 await fault(500)(scope, receive, send)
             raise
 
+    def _most(self, scope: Scope) -> int:
+        # A usage plan with its sheets is longer than any form of the pages.
+        api = scope["path"].startswith(f"{API}/")
+        return self._settings.max_api_body if api else self._settings.max_body
+
     def _check_head(self, scope: Scope) -> None:
         hosts = Headers(scope=scope).getlist("host")
         if len(hosts) != 1:
@@ -75,28 +81,28 @@ class Shield:
         if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > self._settings.max_target:
             raise _Refused(414, "The address is too long.")
 
-    async def _read_body(self, headers: Headers, receive: Receive) -> bytes:
+    async def _read_body(self, headers: Headers, receive: Receive, most: int) -> bytes:
         if "content-length" not in headers and "transfer-encoding" not in headers:
             return b""
         declared = headers.get("content-length", "0")
         if not declared.isdecimal():
             raise _Refused(400, "The length of the request is not a number.")
-        if len(declared) > 12 or int(declared) > self._settings.max_body:
+        if len(declared) > 12 or int(declared) > most:
             raise _Refused(413, "The request is too large.")
         try:
             async with asyncio.timeout(self._settings.body_timeout_s):
-                return await self._collect(receive)
+                return await self._collect(receive, most)
         except TimeoutError:
             raise _Refused(408, "The request did not arrive in time.") from None
 
-    async def _collect(self, receive: Receive) -> bytes:
+    async def _collect(self, receive: Receive, most: int) -> bytes:
         body = bytearray()
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise _Refused(400, "The request broke off.")
             body += message.get("body", b"")
-            if len(body) > self._settings.max_body:
+            if len(body) > most:
                 raise _Refused(413, "The request is too large.")
             if not message.get("more_body", False):
                 return bytes(body)

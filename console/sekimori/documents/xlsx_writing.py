@@ -33,6 +33,7 @@ _LABEL = PatternFill("solid", fgColor="FFEDF2F7")
 _OURS = PatternFill("solid", fgColor="FFE3E3E3")
 _WRAPPED = Alignment(wrap_text=True, vertical="top")
 _A4 = 9
+_ACROSS_FROM = 130
 _CHOICES_AT_MOST = 255
 _SHEET_NAME_AT_MOST = 31
 
@@ -57,7 +58,7 @@ def _set_up(sheet: Worksheet, grid: Grid) -> None:
     for place, room in enumerate(grid.widths, start=1):
         sheet.column_dimensions[get_column_letter(place)].width = room + 2
     sheet.page_setup.paperSize = _A4
-    sheet.page_setup.orientation = "landscape"
+    sheet.page_setup.orientation = "landscape" if sum(grid.widths) > _ACROSS_FROM else "portrait"
     sheet.page_setup.fitToWidth, sheet.page_setup.fitToHeight = 1, 0
     sheet.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
     sheet.HeaderFooter.oddFooter = HeaderFooterItem(center=_HeaderFooterPart("&P / &N"))
