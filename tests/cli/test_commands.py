@@ -244,7 +244,7 @@ def test_what_the_truth_table_forbids_is_not_applied(run, policy_file):
 def test_a_profile_of_the_government_takes_no_unsigned_file(run, policy_file, tmp_path):
     (tmp_path / "gov.toml").write_text('profile = "gov"')
     result = run("apply", policy_file(), "--config", tmp_path / "gov.toml")
-    assert (result.code, "is not signed" in result.err) == (2, True)
+    assert (result.code, "must sign the file; 0 did" in result.err) == (2, True)
 
 
 def test_a_file_that_is_no_text_is_a_fault_with_its_line(run, tmp_path):

@@ -29,7 +29,7 @@ proxy = ""
 [upstream.resolve]
 "api.openai.com" = "127.0.0.1:9443"
 [identity]
-sources = ["basic"]
+sources = ["basic", "apikey"]
 required = "all"
 [feedback]
 after_exchanges = 20
@@ -119,7 +119,7 @@ def test_the_environment_outweighs_the_file_and_an_option_outweighs_both(written
         pytest.param('[gate]\nlisten = "gate.example:8080"', "beyond loopback", id="plain listener by name"),
         pytest.param('[console]\nlisten = "[::]:8081"', "beyond loopback", id="plain console"),
         pytest.param(
-            '[identity]\nsources = ["ldap"]', ":2: identity.sources", id="a source that is not there"
+            '[identity]\nsources = ["ldpa"]', ":2: identity.sources", id="a source that is not there"
         ),
         pytest.param(
             '[upstream.resolve]\n"a.example" = "nowhere"', ":2: upstream.resolve.a.example", id="pin"

@@ -11,7 +11,7 @@ from sekimori.cli.opened import now_us, people_names, store, store_keys, store_s
 from sekimori.cli.trees import lock_store, log_keys
 from sekimori.cli.whoami import system_user
 from sekimori.ledger.spool import SpoolSettings, SpoolWriter
-from sekimori.ledger.tlog.keys import KeySigner
+from sekimori.ledger.tlog.keys import KeySigner, known_writers
 from sekimori.ledger.tlog.leaf import LeafSigner
 from sekimori.store.archivist import Archivist
 from sekimori.store.people import PersonRepo
@@ -40,9 +40,15 @@ def stored(places):
             cipher=keys.cipher,
             clock=now_us,
         )
-        opener = SegmentOpener(KeyRing.load_archive(places.keys).archivist_private)
+        ring = KeyRing.load_archive(places.keys)
         archivist = Archivist(
-            places.spool, opener=opener, engine=engine, keys=keys, keeper=keeper, clock=now_us
+            places.spool,
+            opener=SegmentOpener(ring.archivist_private),
+            engine=engine,
+            keys=keys,
+            keeper=keeper,
+            writers=known_writers(ring.writers),
+            clock=now_us,
         )
         archivist.run_once()
         archivist.close()

@@ -138,7 +138,7 @@ def old(places):
         shutil.rmtree(archive / name, ignore_errors=True)
     for name in NEW:
         (archive / name).unlink()
-    for name in ("signing.key", "signing.pub", "policy.key", "people.key", "gate.pub"):
+    for name in ("signing.key", "signing.pub", "policy.key", "people.key", "gate.pub", "archive.pub"):
         for path in places.keys.glob(f"*/{name}"):
             path.unlink()
     write_data_key(archive)

@@ -17,7 +17,9 @@ WORDS = ("fujiwara", "soumu-ka", "$argon2id$", "会議録の要約", "sasaki", "
 NEW_KEYS = (
     *("archive/signing.key", "archive/store.key", "archive/lock.db", "gate/policy.key", "gate/signing.key"),
     *("gate/signing.pub", "web/people.key", "root/people.key", "root/policy.key", "root/issuing.pub"),
-    *("web/policy.key", "web/ca.pem", "archive/gate.pub"),
+    *("web/policy.key", "web/ca.pem", "archive/gate.pub", "gate/archive.pub"),
+    *("root/policy-signing.key", "root/policy-signing.pub"),
+    *("gate/policy-signing.pub", "web/policy-signing.pub"),
 )
 
 

@@ -13,6 +13,7 @@ from sekimori.cli.places import Places
 from sekimori.errors import StateError
 from sekimori.ledger.outside.witnessed import Mark, WitnessedWatch
 from sekimori.ledger.tlog.checkpoint import log_verifier, open_checkpoint
+from sekimori.ledger.tlog.keys import KeySigner
 from sekimori.ledger.tlog.lockstore import SqliteLockStore
 from sekimori.ledger.tlog.opening import create_lane, open_lane
 from sekimori.store.logkeys import LogKeys
@@ -20,6 +21,7 @@ from support.outside import WitnessHost, authority
 from support.tlog import LOG, leaves
 
 LIMIT = 3600.0
+ARCHIVE = KeySigner(bytes(range(32, 64)))
 
 
 def now_us():
@@ -45,7 +47,7 @@ def hosts(tmp_path):
 def places(tmp_path):
     made = Places(tmp_path / "data", tmp_path / "keys")
     (made.data / "ledger").mkdir(parents=True)
-    made.keys.mkdir()
+    (made.keys / "archive").mkdir(parents=True)
     LogKeys(made.log_keys, random=lambda count: bytes(range(count))).make("super")  # the key of LOG
     return made
 
@@ -74,17 +76,17 @@ def test_a_quorum_of_all_closes_the_gate_while_one_is_away_and_opens_it_again(ho
         stack.callback(locks.close)
         server = stack.enter_context(tsa.server())
         stamps = [{"name": "tsa", "url": server.url, "ca_file": str(tsa.ca)}]
-        outside = Outside(configured(hosts, timestamps=stamps, worm=str(worm)), places)
+        outside = Outside(configured(hosts, timestamps=stamps, worm=str(worm)), places, ARCHIVE)
         stack.callback(outside.close)
         outside.start()
         assert eventually(mark.exists)  # the time runs from now
-        gate = WitnessedWatch(mark, LIMIT)
+        gate = WitnessedWatch(mark, LIMIT, ARCHIVE.public)
 
         with hosts[0].serving():
             lane.append(leaves(3))
             note = lane.publish(now_us=now_us(), cosign=outside.cosign)
             assert [one.name for one in note.signatures[1:]] == ["witness.example/w1"]
-            Mark(mark).touch(time.time() - LIMIT - 10)
+            Mark(mark, ARCHIVE, tmp_path / "since").touch(time.time() - LIMIT - 10)
             gate.look(time.time())
             assert not gate.ok
 

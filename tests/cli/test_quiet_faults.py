@@ -4,8 +4,6 @@ import io
 import os
 import sqlite3
 import sys
-from types import SimpleNamespace
-from typing import Any
 
 import msgspec
 import pytest
@@ -61,9 +59,7 @@ def test_the_publisher_lists_ten_places_at_most():
     ],
 )
 def test_other_faults_of_the_publisher_are_told_in_their_own_words(error, told):
-    publisher: Any = SimpleNamespace(publish=raising(error))
-    certificates: Any = SimpleNamespace(follow=None)
-    assert publishing._publish(publisher, certificates) == told
+    assert publishing._fault_of(raising(error)) == told
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,14 @@ def test_every_key_of_the_gate_reaches_the_worker(tmp_path):
         "SEKIMORI_UPSTREAM_PROXY": "http://parent:3128",
         "SEKIMORI_UPSTREAM_RESOLVE": "api.openai.com=127.0.0.1:9443",
         "SEKIMORI_IDENTITY_REQUIRED": "ai",
+        "SEKIMORI_IDENTITY_SOURCES": "basic,ldap,header,mtls",
+        "SEKIMORI_IDENTITY_LDAP_URLS": "ldaps://directory.example",
+        "SEKIMORI_IDENTITY_LDAP_USER_BASE": "ou=people,dc=example",
+        "SEKIMORI_IDENTITY_HEADER_PARENTS": "squid.example",
+        "SEKIMORI_IDENTITY_MTLS_NAME": "upn",
+        "SEKIMORI_GATE_TLS_CERTIFICATE_FILE": "proxy.pem",
+        "SEKIMORI_GATE_TLS_KEY_FILE": "proxy.key",
+        "SEKIMORI_GATE_TLS_CLIENT_CA_FILE": "clients.pem",
         "SEKIMORI_CONSOLE_PUBLIC_URL": "https://sekimori.example",
         "SEKIMORI_SPOOL_HIGH_WATER": "8MiB",
         "SEKIMORI_SPOOL_MIN_FREE": "9MiB",
@@ -126,7 +134,7 @@ def test_every_key_of_the_gate_reaches_the_worker(tmp_path):
 
     defaults, settings = told({}), told(changed)
     same = {name for name, value in settings.items() if value == defaults[name]}
-    assert same == {"slot", "listen_fd", "lifeline_fd", "data", "gate_keys", "identity_sources"}
+    assert same == {"slot", "listen_fd", "lifeline_fd", "data", "gate_keys"}
 
 
 def test_roles_are_a_closed_set_and_those_without_a_child_count_zero():

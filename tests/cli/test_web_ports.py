@@ -16,6 +16,8 @@ from sekimori.console.ports import RefusalNote
 from sekimori.policy.reasons import Reason
 from sekimori.store.publish import Publisher, Seals
 from sekimori.store.tables import RECORD
+from sekimori.vault.keys import KeyRing
+from sekimori.vault.pointers import PointerSigner
 
 
 @pytest.fixture
@@ -24,13 +26,18 @@ def engine(places):
         yield opened
 
 
+def seals(places):
+    signer = PointerSigner(KeyRing.load_policy_signing(places.keys))
+    return Seals(people_names(places), policy_names(places), policy_files(places), signer)
+
+
 @pytest.fixture
 def published(places, engine):
     def publish(clock=now_us):
         Publisher(
             engine,
             places.policy,
-            seals=Seals(people_names(places), policy_names(places), policy_files(places)),
+            seals=seals(places),
             compiler=compiler(Config(), Catalogue.load()),
             clock=clock,
         ).publish()

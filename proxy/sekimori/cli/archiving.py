@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import logging
 import os
 from collections.abc import Callable, Sequence
@@ -15,14 +16,22 @@ from sekimori.cli.opened import new_id, node, now_us, store, store_keys
 from sekimori.cli.orders import Orders
 from sekimori.cli.outside import Outside
 from sekimori.cli.trees import lock_store, log_keys
+from sekimori.cli.use_settings import use_of
+from sekimori.governance.use_rules import use_rules_for
+from sekimori.ledger.tlog.keys import KeySigner, known_writers
 from sekimori.ledger.tlog.note import NoteSignature
 from sekimori.ledger.tlog.seams import LockStore
 from sekimori.store.archivist import Archivist
+from sekimori.store.counting import Counting
+from sekimori.store.governing import Governing
+from sekimori.store.governing.ticking import Ticking
 from sekimori.store.holding import StoreKeys
 from sekimori.store.retiring import Retirer, Retiring
+from sekimori.store.reviewing import Reviewing
 from sekimori.store.rotating import settle
 from sekimori.store.statements import required
 from sekimori.store.trees import Figures, TreeKeeper
+from sekimori.store.uses import Uses
 from sekimori.vault.keys import KeyRing
 from sekimori.vault.sealing import SegmentOpener
 
@@ -71,7 +80,8 @@ def run(orders: Orders) -> int:
     os.nice(5)
     places = orders.places
     stop = ends_with(orders.lifeline_fd)
-    outside = Outside(orders.settings.ledger, places)
+    signer = KeySigner(KeyRing.load_archive(places.keys).signing_key)
+    outside = Outside(orders.settings.ledger, places, signer)
     with store(places) as engine, lock_store(places) as locks:
         settle(engine, store_keys(places))
         archivist = archivist_of(orders, engine, locks, outside)
@@ -116,20 +126,40 @@ def archivist_of(orders: Orders, engine: Engine, locks: LockStore, outside: Outs
         engine=engine,
         keys=opened,
         keeper=keeper,
+        writers=known_writers(keys.writers),
         clock=now_us,
         watch=watch,
         node=node(places),
-        chores=_chores(orders, engine, opened),
+        chores=_chores(orders, engine, opened, watch),
     )
 
 
-def _chores(orders: Orders, engine: Engine, keys: StoreKeys) -> list[Callable[[], bool]]:
-    """Say what is done beside the spool: the end of what is kept no longer, where that is wanted."""
-    retention = orders.settings.retention
-    if not retention.automatic:
-        return []
-    retirer = Retirer(engine, keys, retention.periods(), clock=now_us, new_id=new_id)
-    return [Retiring(engine, retirer, clock=now_us).step]
+def _chores(orders: Orders, engine: Engine, keys: StoreKeys, watch: Counted) -> list[Callable[[], bool]]:
+    """Say what is done beside the spool: what governance is due and is told, and the end of what is kept."""
+    settings = orders.settings
+    governing = Governing(
+        engine, keys, clock=now_us, new_id=new_id, profile=settings.profile, settings=use_of(settings)
+    )
+    counting = Counting(
+        engine,
+        keys,
+        governing,
+        clock=now_us,
+        alarm=watch.alarm,
+        sample_key=hmac.digest(keys.store_key, b"sample", "sha256"),
+    )
+    reviewing = Reviewing(
+        governing,
+        Uses(engine, keys),
+        rules_of=lambda at_us: use_rules_for(settings.profile, at_us, use=use_of(settings)),
+        clock=now_us,
+        alarm=watch.alarm,
+    )
+    chores = [Ticking(governing, clock=now_us, alarm=watch.alarm).step, counting.step, reviewing.step]
+    if settings.retention.automatic:
+        retirer = Retirer(engine, keys, settings.retention.periods(), clock=now_us, new_id=new_id)
+        chores.append(Retiring(engine, retirer, clock=now_us, alarm=watch.alarm).step)
+    return chores
 
 
 def _enough(needed: int) -> Callable[[Sequence[NoteSignature]], bool]:

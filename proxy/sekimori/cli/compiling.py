@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from importlib import resources
 from typing import TYPE_CHECKING
 
 from sekimori.catalogue.catalogue import Catalogue
 from sekimori.catalogue.hosts import HostError, canonical_host
+from sekimori.cli.opened import now_us
 from sekimori.errors import ConfigError
+from sekimori.governance.rules import rules_for
 from sekimori.store.compiling import Compiler
 
 if TYPE_CHECKING:
@@ -20,19 +22,29 @@ _CATALOGUE_DATA = ("services.json", "sites.json")
 
 
 def compiler(config: Config, catalogue: Catalogue) -> Compiler:
-    """Compose what turns applied files into a snapshot."""
+    """Compose what turns applied files and the register into a snapshot; the law is that of the profile."""
+    rules = rules_for(config.profile, now_us(), **config.policy.chosen())
+    law = rules.for_policy
+    return Compiler(
+        profile=law.profile,
+        catalogue=catalogue_version(),
+        catalogue_flags=flags_by(catalogue),
+        check_host=lambda text: canonical_host(text).name,
+        flagged_models=catalogue.flagged_models,
+        advice_required=law.advice_required,
+        consent_required=law.consent_required,
+        signatures_needed=rules.signatures_needed,
+    )
+
+
+def flags_by(catalogue: Catalogue) -> Callable[[str], Collection[str]]:
+    """Give what the catalogue says of a host, as far as it is a matter of policy."""
 
     def flags_of(host: str) -> Collection[str]:
         entry = catalogue.lookup(host)
         return () if entry is None else {*entry.flags, entry.interception} - {"ai"}
 
-    return Compiler(
-        profile=config.profile,
-        catalogue=catalogue_version(),
-        catalogue_flags=flags_of,
-        check_host=lambda text: canonical_host(text).name,
-        flagged_models=catalogue.flagged_models,
-    )
+    return flags_of
 
 
 def catalogue_version() -> str:

@@ -5,11 +5,14 @@ Knows what is valid; where values come from (file, environment, options) is said
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from sekimori.cli.units import Address, parse_address, parse_duration, parse_size
+from sekimori.cli.config_identity import GateTls, Identity, named_devices
+from sekimori.cli.config_oidc import Oidc
+from sekimori.cli.config_section import Duration, Listen, Port, Section, Size
+from sekimori.cli.units import Address
 
 if TYPE_CHECKING:
     from sekimori.store.retention import Periods
@@ -18,43 +21,18 @@ _MIB = 2**20
 _GIB = 2**30
 
 
-def _text(value: object, what: str) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"{value!r} has no unit; write {what} in quotes")  # noqa: TRY004 (pydantic's protocol)
-    return value
-
-
-def _address(value: object) -> Address:
-    return value if isinstance(value, Address) else parse_address(_text(value, '"127.0.0.1:8080"'))
-
-
-Size = Annotated[
-    int,
-    BeforeValidator(lambda value: parse_size(_text(value, '"64MiB"'))),
-    PlainSerializer(lambda value: f"{value}B"),
-]
-Duration = Annotated[
-    float,
-    BeforeValidator(lambda value: parse_duration(_text(value, '"15min"'))),
-    PlainSerializer(lambda value: f"{value:f}s"),
-]
-Listen = Annotated[Address, BeforeValidator(_address), PlainSerializer(str)]
-Port = Annotated[int, Field(ge=1, le=65535)]
-
-
-class Section(BaseModel):
-    """What all sections share: fixed once read, and no key that nobody reads."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
-
-
 class _Listening(Section):
     allow_plain_listener: bool = False
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether the listener itself speaks TLS."""
+        return False
 
     @model_validator(mode="after")
     def _beyond_loopback(self) -> Self:
         listen: Address = getattr(self, "listen")  # noqa: B009 (declared by each section with its own default)
-        if not listen.loopback and not self.allow_plain_listener:
+        if not listen.loopback and not self.allow_plain_listener and not self.encrypted:
             raise ValueError(
                 f"listen = {listen} is beyond loopback, where passwords would cross the network unencrypted; "
                 "put TLS in front, or set allow_plain_listener = true"
@@ -81,6 +59,12 @@ class Gate(_Listening):
     drain: Duration = 30.0
     decision_timeout: Duration = 5.0
     record_timeout: Duration = 2.0
+    tls: GateTls = GateTls()
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether clients speak TLS to the proxy itself."""
+        return bool(self.tls.certificate_file)
 
     @model_validator(mode="after")
     def _inspect_names_hosts(self) -> Self:
@@ -94,14 +78,7 @@ class Upstream(Section):
 
     ca_file: str = ""
     proxy: Annotated[str, Field(pattern=r"^(https?://[^\s/@]+:\d+/?)?$")] = ""
-    resolve: dict[str, Listen] = {}
-
-
-class Identity(Section):
-    """``[identity]``: who is asking."""
-
-    sources: Annotated[tuple[Literal["basic"], ...], Field(min_length=1)] = ("basic",)
-    required: Literal["all", "ai"] = "all"
+    resolve: dict[str, Listen] = Field(default_factory=dict)
 
 
 class Feedback(Section):
@@ -115,6 +92,17 @@ class Notices(Section):
     """``[notices]``: what people must have read before they use a service."""
 
     required: bool = True
+
+
+class Policy(Section):
+    """``[policy]``: what a grant needs from bodies outside; with the profile ``gov`` neither can be switched off."""
+
+    advice_required: bool = True
+    consent_required: bool = True
+
+    def chosen(self) -> dict[str, Any]:
+        """Give both, as the rules of governance name them."""
+        return self.model_dump()
 
 
 class Storage(Section):
@@ -157,8 +145,8 @@ class Retention(Section):
     """
 
     automatic: bool = False
-    content: dict[str, Months] = {}
-    metadata: dict[str, Months] = {}
+    content: dict[str, Months] = Field(default_factory=dict)
+    metadata: dict[str, Months] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _of_known_classes(self) -> Self:
@@ -264,6 +252,13 @@ class Console(_Listening):
     contact: str = ""
 
 
+class Documents(Section):
+    """``[documents]``: what stands on documents, and the Japanese font that is put into a PDF."""
+
+    organisation: str = ""
+    font: str = ""
+
+
 class Metrics(Section):
     """``[metrics]``: what Prometheus scrapes; it carries no user, host or prompt."""
 
@@ -285,7 +280,17 @@ class Config(Section):
     retention: Retention = Retention()
     ledger: Ledger = Ledger()
     console: Console = Console()
+    oidc: Oidc = Oidc()
+    documents: Documents = Documents()
+    policy: Policy = Policy()
     metrics: Metrics = Metrics()
+
+    devices: Annotated[dict[str, str], AfterValidator(named_devices)] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _sees_certificates(self) -> Self:
+        self.identity.check_listener(self.gate.tls)
+        return self
 
     @property
     def public_url(self) -> str:

@@ -16,7 +16,8 @@ from typing import Any
 import msgspec
 from pydantic import ValidationError
 
-from sekimori.cli.config import Config, Section
+from sekimori.cli.config import Config
+from sekimori.cli.config_section import Section
 from sekimori.errors import ConfigError
 
 PREFIX = "SEKIMORI_"
@@ -28,7 +29,6 @@ _OPTIONS: dict[tuple[str, ...], str] = {
 }
 _HEADER = re.compile(r"\s*(\[\[?)\s*([^\]\[]+?)\s*\]")
 _KEY = re.compile(r"\s*(\"[^\"]*\"|'[^']*'|[A-Za-z0-9_-]+)\s*=")
-_TABLES = {name for name, field in Config.model_fields.items() if isinstance(field.default, Section)}
 
 type Place = tuple[str, ...]
 
@@ -97,12 +97,12 @@ def _from_environment(
         yield known[rest], name, _from_text(known[rest], environment[name])
 
 
-def _places() -> Iterator[Place]:
-    for name, field in Config.model_fields.items():
+def _places(section: type[Section] = Config, under: Place = ()) -> Iterator[Place]:
+    for name, field in section.model_fields.items():
         if isinstance(field.default, Section):
-            yield from ((name, key) for key in type(field.default).model_fields)
+            yield from _places(type(field.default), (*under, name))
         else:
-            yield (name,)
+            yield (*under, name)
 
 
 def _from_text(place: Place, text: str) -> object:
@@ -136,13 +136,17 @@ def _put(values: dict[str, Any], place: Place, value: object) -> None:
     values[place[-1]] = value
 
 
-def _unknown(values: dict[str, Any], origins: Mapping[Place, str]) -> Iterator[str]:
+def _unknown(
+    values: dict[str, Any], origins: Mapping[Place, str], section: type[Section] = Config, under: Place = ()
+) -> Iterator[str]:
     for name, value in values.items():
-        if name not in Config.model_fields:
-            yield _unknown_sentence((name,), Config.model_fields, origins)
-        elif name in _TABLES and isinstance(value, dict):
-            keys = type(Config.model_fields[name].default).model_fields
-            yield from (_unknown_sentence((name, key), keys, origins) for key in value if key not in keys)
+        place = (*under, name)
+        if name not in section.model_fields:
+            yield _unknown_sentence(place, section.model_fields, origins)
+            continue
+        default = section.model_fields[name].default
+        if isinstance(default, Section) and isinstance(value, dict):
+            yield from _unknown(value, origins, type(default), place)
 
 
 def _unknown_sentence(place: Place, known: Mapping[str, object], origins: Mapping[Place, str]) -> str:

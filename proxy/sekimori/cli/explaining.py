@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
 from sekimori.addons.destination import Destination, locate
@@ -14,6 +14,7 @@ from sekimori.cli.config import Config
 from sekimori.cli.opened import people_names, policy_files, policy_names, store_session
 from sekimori.cli.orders import Orders, worker_settings
 from sekimori.cli.places import Places
+from sekimori.cli.registering import grant_register, standing_register
 from sekimori.errors import PolicyUnavailableError, UsageError
 from sekimori.gate.settings import WorkerSettings
 from sekimori.policy.decide import Decision, decide
@@ -22,11 +23,16 @@ from sekimori.policy.people import People
 from sekimori.policy.reasons import Reason
 from sekimori.policy.reasons import explain as text_of
 from sekimori.policy.snapshot import Snapshot, load
+from sekimori.policy.standing import Standing
 from sekimori.store.compiling import Compiler
 from sekimori.store.metadata import rfc3339
 from sekimori.store.people import PersonRepo
 from sekimori.store.policies import PolicyRepo
 from sekimori.store.publish import read_current
+from sekimori.store.registered import GrantRegister
+
+if TYPE_CHECKING:
+    from sqlmodel import Session
 
 _PORTS = {"http": 80, "https": 443}
 _AI_PORT = 443
@@ -49,6 +55,7 @@ class Question:
 class _Policy:
     snapshot: Snapshot
     people: People
+    standing: Standing
     catalogue: Catalogue
     options: WorkerSettings
 
@@ -75,24 +82,34 @@ def _compiled(places: Places, config: Config, now_us: int) -> _Policy:
     catalogue = Catalogue.load()
     with store_session(places) as session:
         repo = PolicyRepo(session, policy_names(places))
-        snapshot = _snapshot(places, repo, compiler(config, catalogue), now_us)
+        register = grant_register(places, config, catalogue)
+        snapshot = _snapshot(places, repo, session, compiler(config, catalogue), register, now_us)
+        standing = standing_register(places, config).standing(session.connection(), now_us)
         people = PersonRepo(session, people_names(places)).for_gate()
     orders = Orders(
         data=str(places.data), keys=str(places.keys), config=config.model_dump(mode="json"), lifeline_fd=-1
     )
-    return _Policy(snapshot, people, catalogue, worker_settings(orders))
+    return _Policy(snapshot, people, standing, catalogue, worker_settings(orders))
 
 
-def _snapshot(places: Places, repo: PolicyRepo, compile_all: Compiler, now_us: int) -> Snapshot:
-    """Take what is published if it says what is applied now: its hash is the gate's; or compile."""
+def _snapshot(
+    places: Places,
+    repo: PolicyRepo,
+    session: Session,
+    compile_all: Compiler,
+    register: GrantRegister,
+    now_us: int,
+) -> Snapshot:
+    """Take what is published if it says what is decided now: its hash is the gate's; or compile."""
+    connection = session.connection()
     try:
         current = read_current(places.policy)
-        if current.policy_source == f"{repo.latest_version()}/{compile_all.key}":
+        if current.policy_source == f"{repo.latest_version()}/{compile_all.key}/{register.stamp(connection)}":
             read = policy_files(places).read(places.policy, "policy", current.policy)
             return load(read, current.policy)
     except (PolicyUnavailableError, FileNotFoundError):
         pass
-    return compile_all(repo.current(), now_us)
+    return compile_all(repo.current(), now_us, register.granted(connection, now_us))
 
 
 def _split(url: str) -> SplitResult:
@@ -147,6 +164,7 @@ def _decided(policy: _Policy, destination: Destination, question: Question) -> d
             purpose=question.purpose,
         ),
         policy.snapshot,
+        policy.standing,
     )
     return _told(policy, destination, decision)
 

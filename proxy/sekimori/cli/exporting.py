@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from sekimori.cli.config import Config
-    from sekimori.store.exporting.export import Auditing, Exported
+    from sekimori.store.exporting.exported import Auditing, Exported
     from sekimori.store.exporting.waiting import Goal
 
 _PAUSE = 0.2
@@ -81,7 +81,7 @@ def covered(engine: Engine, places: Places, config: Config, deadline: float) -> 
 def auditing(places: Places, config: Config) -> Auditing:
     """Say what an auditor of this installation is to trust."""
     from sekimori.cli.evidence import witnesses, writers
-    from sekimori.store.exporting.export import Auditing, Stamps
+    from sekimori.store.exporting.exported import Auditing, Stamps
 
     return Auditing(
         writers(places),

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from sekimori.cli.checks import running
 from sekimori.cli.places import Places
 from sekimori.errors import PolicyUnavailableError
-from sekimori.store.publish import Current, read_current
+from sekimori.store.publish import read_current
+from sekimori.vault.pointers import Current
 
 IN_FORCE_WITHIN = 5.0
 _PAUSE = 0.05

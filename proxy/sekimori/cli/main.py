@@ -6,7 +6,8 @@ What a command does is imported when it runs, so that ``--help`` is quick.
 from __future__ import annotations
 
 import sys
-from typing import Any
+from importlib.metadata import version
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -16,16 +17,26 @@ from sekimori.cli.commands import (
     bench,
     ca,
     catalogue,
+    compliance,
     erase,
     explain,
+    form,
+    govern,
     hold,
+    key,
     keys,
     ledger,
     log,
+    notice,
+    policy,
     prove,
+    register,
     retention,
+    review,
     roles,
+    secondary_use,
     up,
+    usage,
     users,
     verify,
     verify_output,
@@ -33,13 +44,16 @@ from sekimori.cli.commands import (
     witness,
 )
 from sekimori.cli.terminal import say
-from sekimori.errors import SekimoriError, where
+from sekimori.errors import SekimoriError, UnknownError, where
 
-_WRONG = 2
+_NO, _WRONG = 1, 2
 
 
 class _Sentences(TyperGroup):
-    """Turns what a person has to act on into one sentence on standard error and exit code 2."""
+    """Turns what a person has to act on into one sentence on standard error and exit code 2.
+
+    A record that there is none of is no mistake but an answer, and ends with 1.
+    """
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
@@ -47,7 +61,13 @@ class _Sentences(TyperGroup):
             return super().invoke(ctx)
         except SekimoriError as error:
             say(str(error))
-            raise typer.Exit(_WRONG) from error
+            raise typer.Exit(_NO if isinstance(error, UnknownError) else _WRONG) from error
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"sekimori {version('sekimori')}")
+        raise typer.Exit
 
 
 def build() -> typer.Typer:
@@ -61,6 +81,7 @@ def build() -> typer.Typer:
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
     )
+    app.callback()(_options)
     app.command("up")(up.up)
     app.command("init")(up.init)
     app.command("gate")(roles.gate)
@@ -77,10 +98,20 @@ def build() -> typer.Typer:
     for name, group in (
         ("user", users.group),
         ("log", log.group),
+        ("policy", policy.group),
         ("ledger", ledger.group),
         ("hold", hold.group),
         ("retention", retention.group),
+        ("key", key.group),
         ("keys", keys.group),
+        ("form", form.group),
+        ("govern", govern.group),
+        ("register", register.group),
+        ("usage", usage.group),
+        ("review", review.group),
+        ("secondary-use", secondary_use.group),
+        ("notice", notice.group),
+        ("compliance", compliance.group),
         ("catalogue", catalogue.group),
         ("ca", ca.group),
         ("wire", wire.group),
@@ -88,6 +119,15 @@ def build() -> typer.Typer:
     ):
         app.add_typer(group, name=name, rich_help_panel=None)
     return app
+
+
+def _options(
+    show: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_show_version, help="Print the version and end."),
+    ] = False,
+) -> None:
+    """Take what stands before any command."""
 
 
 def main() -> None:

@@ -42,6 +42,26 @@ def reachable(address: Address, name: str) -> Address:
     return Address(name, address.port) if address.host in {"0.0.0.0", "::"} else address  # noqa: S104 (compared only)
 
 
+def identity_settings(config: Config) -> dict[str, Any]:
+    """Translate who may say who is asking."""
+    from sekimori.gate.directory.settings import DirectorySettings
+    from sekimori.gate.settings import TlsFiles, VoucherSettings
+
+    identity, tls = config.identity, config.gate.tls
+    by_header, by_certificate = "header" in identity.sources, "mtls" in identity.sources
+    return {
+        "identity_sources": identity.sources,
+        "listener_tls": TlsFiles(tls.certificate_file, tls.key_file, tls.client_ca_file, tls.client_crl_file),
+        "vouchers": VoucherSettings(
+            parents=identity.header.parents,
+            header=identity.header.name.lower() if by_header else "",
+            strip_realm=identity.header.strip_realm,
+            certificate=identity.mtls.name if by_certificate else "",
+        ),
+        "directory": DirectorySettings(**dict(identity.ldap)),  # what was read, not what is written
+    }
+
+
 def worker_settings(orders: Orders) -> WorkerSettings:
     """Translate the configuration into what a gate worker may know."""
     from sekimori.gate.settings import WorkerSettings
@@ -72,7 +92,7 @@ def worker_settings(orders: Orders) -> WorkerSettings:
         upstream_proxy=upstream.proxy,
         upstream_resolve={host: str(address) for host, address in upstream.resolve.items()},
         identity_required=config.identity.required,
-        identity_sources=config.identity.sources,
+        **identity_settings(config),
         public_url=orders.addresses.get("public_url", config.public_url),
         spool_high_water=spool.high_water,
         spool_min_free=spool.min_free,

@@ -22,6 +22,7 @@ from sekimori.ledger.outside.timestamps import Authority, read_roots
 from sekimori.ledger.outside.witnessed import NAME, Mark
 from sekimori.ledger.outside.worm import WormFolder
 from sekimori.ledger.tlog.checkpoint import Checkpoint
+from sekimori.ledger.tlog.keys import Signer
 from sekimori.ledger.tlog.note import NoteSignature, Verifier, parse_vkey
 from sekimori.ledger.tlog.seams import Offer
 from sekimori.ledger.witness.client import Heard, Result, WitnessClient
@@ -36,7 +37,8 @@ _STAMP_SECONDS = 15.0
 class Outside:
     """All outside memories of one installation."""
 
-    def __init__(self, ledger: Ledger, places: Places) -> None:
+    def __init__(self, ledger: Ledger, places: Places, signer: Signer | None = None) -> None:
+        """Ask nobody yet; ``signer`` is the archivist's, who alone says when a checkpoint had its witnesses."""
         self._told = _Told()
         self._witnesses = Witnesses(
             [
@@ -56,7 +58,7 @@ class Outside:
             time.time,
             witnesses=self._witnesses.verifiers,
             quorum=ledger.needed,
-            mark=Mark(folder / NAME) if ledger.witnesses else None,
+            mark=_mark(places, signer) if signer is not None and ledger.witnesses else None,
             stampings=[_stamping(one, folder / "timestamps") for one in ledger.timestamps],
             worm=WormFolder(Path(ledger.worm)) if ledger.worm else None,
             key=newest.verifier,
@@ -118,6 +120,10 @@ class _Told:
         if sentence != said or now - when > _AGAIN_SECONDS:
             self._said[about] = (sentence, now)
             logger.warning("%s", sentence)
+
+
+def _mark(places: Places, signer: Signer) -> Mark:
+    return Mark(places.ledger / NAME, signer, places.lock_store.with_name(f"{NAME}.since"))
 
 
 def _stamping(one: TimeStamps, folder: Path) -> Stamping:

@@ -1,32 +1,43 @@
 """The publisher's process: database into the files that gate workers read, and the issuing certificates.
 
-It alone holds the CA's root key, and listens on nothing.
+It alone holds the CA's root key and the key that signs policy, and listens on nothing. The standing is
+published by a thread of its own: a suspension waits for no compilation.
 """
 
 from __future__ import annotations
 
 import logging
+import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
 
+from sqlalchemy import Connection
 from sqlalchemy import exc as sql
 
 from sekimori.catalogue.catalogue import Catalogue
 from sekimori.cli.compiling import compiler, interception_rules
 from sekimori.cli.config import Config
 from sekimori.cli.ending import announce, ends_with
-from sekimori.cli.opened import now_us, people_names, policy_files, policy_names, store
+from sekimori.cli.opened import cipher, new_id, now_us, people_names, policy_files, policy_names, store
 from sekimori.cli.orders import Orders
 from sekimori.cli.places import Places
+from sekimori.cli.registering import grant_register, standing_register
 from sekimori.errors import PolicyFileError, PolicyUnavailableError, SekimoriError
 from sekimori.gate.ca import Issuer, IssuingSet
 from sekimori.gate.keyfiles import load_issuing, load_issuing_public, load_root, publish_issuing
-from sekimori.policy.snapshot import load
+from sekimori.policy.snapshot import Snapshot, load
+from sekimori.store.events import POLICY, Event, EventRepo
 from sekimori.store.publish import Publisher, Seals
+from sekimori.store.publishing_folder import PublishingFolder
+from sekimori.store.standing import StandingPublisher
+from sekimori.vault.keys import KeyRing
+from sekimori.vault.pointers import PointerSigner
 
 logger = logging.getLogger(__name__)
 
 _POLL = 0.5
 _PLACES = 10
+_ENDS_WITHIN = 5.0
 _RENEW_US = 3_600_000_000
 
 
@@ -70,30 +81,59 @@ def run(orders: Orders) -> int:
     places, config = orders.places, orders.settings
     stop = ends_with(orders.lifeline_fd)
     catalogue = Catalogue.load()
-    said = ""
     with store(places) as engine:
+        signer = PointerSigner(KeyRing.load_policy_signing(places.keys))
+        standing = StandingPublisher(
+            engine,
+            PublishingFolder(places.policy, policy_files(places)),
+            signer=signer,
+            source=standing_register(places, config),
+            clock=now_us,
+        )
         publisher = Publisher(
             engine,
             places.policy,
-            seals=Seals(people_names(places), policy_names(places), policy_files(places)),
+            seals=Seals(people_names(places), policy_names(places), policy_files(places), signer),
             compiler=compiler(config, catalogue),
             clock=now_us,
+            register=grant_register(places, config, catalogue),
+            note=_noting(places),
         )
         certificates = Certificates(places, config, catalogue)
-        while not stop.is_set():
-            fault = _publish(publisher, certificates)
-            if fault and fault != said:
-                logger.error("nothing new is published: %s", fault)
-            said = fault
-            if not fault:
-                announce()
-            stop.wait(_POLL)
+        thread = threading.Thread(target=_follow, args=(standing.publish, stop), name="standing", daemon=True)
+        thread.start()
+        _follow(lambda: certificates.follow(publisher.publish().policy, now_us()), stop, done=announce)
+        thread.join(_ENDS_WITHIN)
     return 0
 
 
-def _publish(publisher: Publisher, certificates: Certificates) -> str:
+def _noting(places: Places) -> Callable[[Connection, Snapshot, str], None]:
+    opener = cipher(places)
+
+    def note(connection: Connection, snapshot: Snapshot, source: str) -> None:
+        said = {"snapshot": snapshot.hash, "source": source, "unsigned": snapshot.unsigned}
+        EventRepo(connection, opener).add(new_id(), POLICY, now_us(), Event(said=said))
+
+    return note
+
+
+def _follow(
+    publish: Callable[[], object], stop: threading.Event, done: Callable[[], None] = lambda: None
+) -> None:
+    said = ""
+    while not stop.is_set():
+        fault = _fault_of(publish)
+        if fault and fault != said:
+            logger.error("nothing new is published: %s", fault)
+        said = fault
+        if not fault:
+            done()
+        stop.wait(_POLL)
+
+
+def _fault_of(publish: Callable[[], object]) -> str:
     try:
-        certificates.follow(publisher.publish().policy, now_us())
+        publish()
     except SekimoriError as error:
         return told(error)
     except sql.OperationalError as error:

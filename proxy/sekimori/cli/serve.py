@@ -13,6 +13,7 @@ from sekimori.cli import checks, clock, exposition, keeping
 from sekimori.cli.compiling import check_hosts
 from sekimori.cli.config import Config
 from sekimori.cli.greeting import Greeting
+from sekimori.cli.identity_checks import check_identity
 from sekimori.cli.notify import notify
 from sekimori.cli.opened import now_us
 from sekimori.cli.places import Places
@@ -22,6 +23,7 @@ from sekimori.cli.tree import KEYS_OF, ROLES, Addresses, Listeners, children, co
 from sekimori.errors import StateError
 
 _TICK = 2.0
+_PUBLISHED = ("current.json", "standing.json", "issuing.pem")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,8 @@ def run(installation: Installation, first_start: Callable[[Installation, Address
     """Run the tree until it is told to stop."""
     check_hosts(installation.config)
     checks.check_outside(installation.config)
+    if "gate" in installation.roles:
+        check_identity(installation.config)
     with ExitStack() as stack:
         first = prepare(installation, stack)
         listeners = open_listeners(installation, stack)
@@ -127,7 +131,7 @@ class _Tree:
             places=installation.places,
             listeners=listeners,
             lifeline_fd=self._supervisor.lifeline_fd,
-            published=(policy / "current.json").exists() and (policy / "issuing.pem").exists(),
+            published=all((policy / name).exists() for name in _PUBLISHED),
         ):
             self._supervisor.add(spec)
 

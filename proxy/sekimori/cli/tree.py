@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -47,9 +48,18 @@ class Addresses:
     @classmethod
     def of(cls, config: Config, listeners: Listeners) -> Addresses:
         """Name each listener as it is reached, with the port that the system chose."""
-        proxy = _url(listeners.gate, config.gate.listen)
+        proxy = _proxy(listeners.gate, config)
         web = config.console.public_url.rstrip("/") or _url(listeners.console, config.console.listen)
         return cls(proxy, web, _url(listeners.metrics, config.metrics.listen) + "/metrics")
+
+
+def _proxy(listener: socket.socket | None, config: Config) -> str:
+    url = _url(listener, config.gate.listen)
+    if not config.gate.encrypted:
+        return url
+    # A client compares what it typed with the certificate.
+    name = config.gate.tls.name or urlsplit(url).hostname
+    return f"https://{name}:{urlsplit(url).port}"
 
 
 def _url(listener: socket.socket | None, configured: Address) -> str:

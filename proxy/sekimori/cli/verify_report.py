@@ -26,6 +26,9 @@ def as_json(report: Report) -> dict[str, Any]:
         "unsigned": report.unsigned,
         "signatures": report.signatures,
         "incremental": report.incremental,
+        "witnesses": [
+            {"name": one.witness, "log": one.log, "size": one.checkpoint.size} for one in report.recalled
+        ],
     }
 
 
@@ -55,5 +58,7 @@ def _asides(report: Report) -> Iterator[str]:
     if report.given_up:
         names = ", ".join(report.given_up)
         yield f"Given up in a fork, so that what they had beyond this is missing: {names}."
+    for one in report.recalled:
+        yield f"The witness {one.witness} remembers {one.checkpoint.size} leaves of {one.log}."
     if report.incremental:
         yield "Only what came after the last check was read."

@@ -14,6 +14,8 @@ from sekimori.cli.lifeline import watch
 from sekimori.cli.opened import now_us, people_names, store
 from sekimori.cli.orders import Orders
 from sekimori.cli.units import Address
+from sekimori.cli.web_api import api_ports, governed_on, has_keys
+from sekimori.cli.web_duties import duties_desk
 from sekimori.cli.web_ports import (
     Argon2,
     OneSetup,
@@ -53,11 +55,14 @@ def run(orders: Orders) -> int:
         return found.name if found else None
 
     with store(places) as engine:
+        health = TreeHealth(places, config)
+        # The hardened units keep the archive's keys from the web server: then it has pages and no API.
+        governed = governed_on(places, config, engine) if has_keys(places) else None
         settings = ConsoleSettings(
             public_url=public_url,
             hosts=host_names(public_url, bound(listener)),
             proxy_url=proxy_url,
-            health=TreeHealth(places, config),
+            health=health,
             authority=PublicAuthority(places, config, policy, catalogue, proxy_url),
             refusals=RecordedRefusals(engine),
             setup=OneSetup(engine, people_names(places)),
@@ -65,6 +70,8 @@ def run(orders: Orders) -> int:
             service_name=service_name,
             clock_us=now_us,
             contact=Contact(note=config.console.contact),
+            api=api_ports(governed, health) if governed else None,
+            duties=duties_desk(places, governed, service_name) if governed else None,
         )
         server = _Announcing(
             uvicorn.Config(

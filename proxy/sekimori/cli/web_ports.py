@@ -109,7 +109,9 @@ class PublicAuthority:
     ) -> None:
         self._keys = places.keys / "web"
         self._config, self._policy, self._catalogue = config, policy, catalogue
-        self._proxy = urlsplit(proxy_url).netloc
+        parts = urlsplit(proxy_url)
+        self._proxy = parts.netloc
+        self._scheme: Literal["PROXY", "HTTPS"] = "HTTPS" if parts.scheme == "https" else "PROXY"
         self._made: tuple[str, bytes] = ("", b"")
 
     def certificate_pem(self) -> bytes:
@@ -122,7 +124,8 @@ class PublicAuthority:
         version = snapshot.hash if snapshot else ""
         if self._made[0] != version or not self._made[1]:
             rules = interception_rules(snapshot, self._catalogue, self._config) if snapshot else ()
-            self._made = (version, pac_file(self._proxy, rules, everything=True).encode("ascii"))
+            script = pac_file(self._proxy, rules, everything=True, scheme=self._scheme)
+            self._made = (version, script.encode("ascii"))
         return self._made[1]
 
 

@@ -10,17 +10,22 @@ import typer
 from sekimori.cli.options import DEFAULT_DATA, DEFAULT_KEYS, ConfigFile, Data, Json, Keys, installation
 from sekimori.cli.terminal import escape_lines, print_json, say
 from sekimori.cli.whoami import system_user
-from sekimori.errors import PolicyFileError, UsageError
+from sekimori.errors import PolicyFileError
 
 if TYPE_CHECKING:
     from sekimori.cli.applying import Applied
 
 File = Annotated[Path, typer.Argument(help="Services, groups and grants (YAML).")]
+Signatures = Annotated[
+    list[Path] | None,
+    typer.Option("--signature", help="A detached signature of FILE, SSH's or 64 bytes; once for each."),
+]
 _WRONG = 2
 
 
 def apply(
     file: File,
+    signature: Signatures = None,
     json: Json = False,
     data: Data = DEFAULT_DATA,
     keys: Keys = DEFAULT_KEYS,
@@ -31,9 +36,13 @@ def apply(
     FILE is known by its name without folders. Applied again, it replaces what it said before: what it
     no longer says is withdrawn. What the truth table forbids is refused.
 
+    With the profiles gov and local_gov two approval authorities must have signed FILE; a signature is what
+    `ssh-keygen -Y sign -n sekimori-apply -f KEY FILE` writes to FILE.sig, with a registered Ed25519 key.
+
     \b
     Example:
       sekimori apply openai.yaml
+      sekimori apply openai.yaml --signature taro.sig --signature hanako.sig
 
     \b
     openai.yaml:
@@ -61,15 +70,9 @@ def apply(
     from sekimori.cli.options import configured
 
     settings = configured(config)
-    if settings.profile != "enterprise":
-        raise UsageError(
-            f"Profile {settings.profile} accepts only what two registered authorities have signed; "
-            f"{file} is not signed.",
-            hint="This version checks no signatures yet.",
-        )
     places = installation(data, keys, config)
     try:
-        applied = apply_file(places, settings, file, by=system_user())
+        applied = apply_file(places, settings, file, by=system_user(), signatures=signature or ())
     except PolicyFileError as error:
         _refuse(error, file)
     policy = policy_published(places, applied.version)
@@ -114,6 +117,8 @@ def _tell(applied: Applied, policy: str | None) -> None:
     for what, names in applied.changes().items():
         for name in names:
             print(escape_lines(f"{what}: {name}"))
+    if applied.signed_by:
+        print(escape_lines(f"signed by: {', '.join(applied.signed_by)}"))
     if not any(applied.changes().values()):
         print("Nothing changed.")
     if policy is not None:

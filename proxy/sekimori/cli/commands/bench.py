@@ -39,6 +39,10 @@ def bench(
             "The benchmarks are not part of the installed package.",
             hint="Clone the source repository and run: make bench",
         )
+    if folder is not None and not folder.is_dir():
+        raise UsageError(
+            f"--folder {folder} is no folder.", hint="Make it first, on the disk to be measured."
+        )
     options = [*(["--json"] if json else []), *(["--quick"] if quick else [])]
     options += ["--folder", str(folder)] if folder is not None else []
     done = subprocess.run([sys.executable, str(script), name, *options], check=False)

@@ -15,7 +15,7 @@ from sekimori.cli.whoami import system_user
 from sekimori.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from sekimori.cli.places import Places
     from sekimori.store.erasing import Authority, Erased, Eraser
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = ("class", "month", "records", "data_keys")
 _PAUSE = 0.2
+_SHOWN = 5
 
 By = Annotated[str, typer.Option("--by", help="Who carries it out; otherwise the operating system's user.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do it. Without this, only say what would happen.")]
@@ -77,16 +78,35 @@ def erase(
         say("The archivist has not stored everything yet; what it stores later is not covered.")
     with _eraser(places) as eraser:
         if not yes:
-            show_preview(eraser.preview(wanted), json=json)
+            preview = eraser.preview(wanted)
+            show_preview(preview, json=json)
+            tell_damaged(preview.damaged)
+            if preview.unknown:
+                raise typer.Exit(1)
             return
         _wait_for_spool(places, eraser, wanted, wait)
-        _show_done(eraser.carry_out(wanted, authority), json=json)
+        done = eraser.carry_out(wanted, authority)
+        _show_done(done, json=json)
+        tell_damaged(done.shredded.damaged)
 
 
 def executing(by: str) -> str:
     """Return who carries a thing out: always the operating system's user, and whom that one names."""
     user = system_user()
     return f"{by} (os: {user})" if by else f"os: {user}"
+
+
+def tell_damaged(ids: Iterable[bytes]) -> None:
+    """Name data keys that don't open, and end with 1: something here needs a look."""
+    named = sorted(ids)
+    if not named:
+        return
+    shown = ", ".join(id_.hex() for id_ in named[:_SHOWN]) + (" …" if len(named) > _SHOWN else "")
+    say(
+        f"{len(named)} data keys don't open, and whose they are can't be told: {shown}. Nothing under them can be"
+        " read. Find out who edited the database: sekimori verify."
+    )
+    raise typer.Exit(1)
 
 
 def _wanted(
@@ -183,6 +203,7 @@ def show_preview(preview: Preview, *, json: bool) -> None:
                 "held": [_row(count) for count in preview.held],
                 "held_records": preview.held_records,
                 "unknown": preview.unknown,
+                "damaged": [id_.hex() for id_ in preview.damaged],
                 "in_flight": preview.in_flight,
                 "spool": preview.spool,
             }
@@ -233,6 +254,7 @@ def _show_done(done: Erased, *, json: bool) -> None:
                 "old_epoch": done.shredded.old_epoch,
                 "new_epoch": done.shredded.new_epoch,
                 "living": done.shredded.living,
+                "damaged": [id_.hex() for id_ in done.shredded.damaged],
             }
         )
         return

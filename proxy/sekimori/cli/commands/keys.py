@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from sekimori.cli.commands.erase import By, executing, tell_damaged
 from sekimori.cli.options import DEFAULT_DATA, DEFAULT_KEYS, ConfigFile, Data, Json, Keys, installation
 from sekimori.cli.terminal import print_json
 
@@ -36,28 +37,37 @@ def status(
             "epoch": rows[-1].epoch if rows else None,
             "kept": opened.kek.epochs(),
             "data_keys": living,
+            "damaged": len(turning.damaged),
         },
         json=json,
     )
+    tell_damaged(turning.damaged)
 
 
 @group.command("rotate")
 def rotate(
-    json: Json = False, data: Data = DEFAULT_DATA, keys: Keys = DEFAULT_KEYS, config: ConfigFile = None
+    by: By = "",
+    json: Json = False,
+    data: Data = DEFAULT_DATA,
+    keys: Keys = DEFAULT_KEYS,
+    config: ConfigFile = None,
 ) -> None:
     """Begin a new epoch: every data key is wrapped anew, nothing else changes, the old key is destroyed.
+
+    The ledger says so. A data key that was altered is named and left behind: nothing under it opens any more.
 
     \b
     Example:
       sekimori keys rotate
     """
-    from sekimori.cli.opened import store, store_keys
+    from sekimori.cli.opened import new_id, now_us, store, store_keys
     from sekimori.store.rotating import rotate as turn
 
     places = installation(data, keys, config)
     with store(places) as engine:
-        done = turn(engine, store_keys(places))
+        done = turn(engine, store_keys(places), clock=now_us, new_id=new_id, by=executing(by))
     _print({"old_epoch": done.old_epoch, "new_epoch": done.new_epoch, "data_keys": done.living}, json=json)
+    tell_damaged(done.damaged)
 
 
 @group.command("reinstate")

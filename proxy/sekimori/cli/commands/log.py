@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -65,7 +66,8 @@ def list_records(
     places = installation(data, keys, config)
     _wait(catch_up(places))
     with log_reader(places) as log:
-        records = log.list(query)
+        named = _named_devices(config)
+        records = [named(record) for record in log.list(query)]
     if json:
         for record in records:
             print_json(record)
@@ -103,6 +105,8 @@ def show(
     _wait(catch_up(places))
     with log_reader(places) as log:
         found = log.show(record_id)
+        if found is not None:
+            found = _named_devices(config)({**found, "feedback": _feedback(data, keys, config, found)})
         if found is not None and who is not None:
             read = log.content(record_id, reader=who.name, reader_source=who.source, reason=who.reason)
             found = {**found, **(read.fields() if read is not None else {})}
@@ -113,6 +117,26 @@ def show(
         print_json(found)
     else:
         _print_record(found)
+
+
+def _feedback(data: Data, keys: Keys, config: ConfigFile, found: dict[str, Any]) -> dict[str, Any] | None:
+    """Give the answer that somebody gave on the conversation of a record."""
+    from sekimori.cli.governed import governed
+    from sekimori.store.answers import feedback_on
+
+    with governed(data, keys, config) as office, office.governing.state() as state:
+        return feedback_on(state, found)
+
+
+def _named_devices(config: ConfigFile) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """Return what adds to a record how the configuration calls the device at its client's address."""
+    from sekimori.policy.devices import Devices
+
+    names = configured(config).devices
+    devices = Devices(names)
+    return lambda record: (
+        {**record, "device": devices.name_of(record.get("client") or "")} if names else record
+    )
 
 
 def _wait(stored: bool) -> None:

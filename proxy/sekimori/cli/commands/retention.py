@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sekimori.cli.commands.erase import By, Yes, executing
+from sekimori.cli.commands.erase import By, Yes, executing, tell_damaged
 from sekimori.cli.options import (
     DEFAULT_DATA,
     DEFAULT_KEYS,
@@ -49,6 +49,10 @@ def status(
 def run(
     by: By = "",
     yes: Yes = False,
+    clock_is_right: Annotated[
+        bool,
+        typer.Option("--clock-is-right", help="Believe the clock although it is far ahead of the last look."),
+    ] = False,
     json: Json = False,
     data: Data = DEFAULT_DATA,
     keys: Keys = DEFAULT_KEYS,
@@ -56,11 +60,17 @@ def run(
 ) -> None:
     """Show which months are over; with --yes, destroy their keys and delete what lay under them.
 
+    Refused while the clock is more than two weeks ahead of the last look: --clock-is-right confirms it.
+
     \b
     Example:
       sekimori retention run --yes --by sato
     """
+    from sekimori.cli.opened import now_us
+
     with _retirer(data, keys, config) as retirer:
+        if clock_is_right:
+            retirer.plausible.confirm(now_us())
         if not yes:
             _show(retirer.due(), json=json)
             return
@@ -81,6 +91,7 @@ def run(
         print(
             f"Retired {done.records} records (event {done.event}); key epoch {done.shredded.new_epoch} begins."
         )
+    tell_damaged(done.shredded.damaged if done else ())
 
 
 @contextmanager

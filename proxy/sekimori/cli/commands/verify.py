@@ -45,8 +45,15 @@ def verify(
             "--evidence", help="The evidence alone, without the index that `log list` walks: a third less."
         ),
     ] = False,
+    witnesses: Annotated[
+        bool,
+        typer.Option(
+            "--witnesses",
+            help="Ask the configured witnesses what they remember: they alone notice when everything was put back.",
+        ),
+    ] = False,
     processes: Annotated[
-        int, typer.Option("--processes", min=0, help="At most so many; 0 means one a core.")
+        int, typer.Option("--processes", min=0, help="At most so many; 0 means as many as the work is worth.")
     ] = 0,
     json: Json = False,
     data: Data = DEFAULT_DATA,
@@ -59,6 +66,7 @@ def verify(
     Examples:
       sekimori verify --json
       sekimori verify --since-last --signatures
+      sekimori verify --witnesses --config sekimori.toml
     """
     from sekimori.store.verify import Scope
 
@@ -66,7 +74,7 @@ def verify(
         raise UsageError("--full and --since-last exclude each other.")
     places = installation(data, keys, config)
     scope = Scope(signatures=signatures, index=not evidence, processes=processes)
-    report = _checked(places, config, scope, since_last=since_last)
+    report = _checked(places, config, scope, since_last=since_last, witnesses=witnesses)
     if json:
         print_json(as_json(report))
     else:
@@ -75,15 +83,20 @@ def verify(
         raise typer.Exit(_ALTERED)
 
 
-def _checked(places: Places, config: ConfigFile, scope: Scope, *, since_last: bool) -> Report:
+def _checked(
+    places: Places, config: ConfigFile, scope: Scope, *, since_last: bool, witnesses: bool
+) -> Report:
     from dataclasses import replace
 
+    from sekimori.cli.asking import recall
     from sekimori.cli.evidence import outside, writers
     from sekimori.cli.opened import node, now_us, policy_names, store, store_keys
     from sekimori.store.verify import markers
     from sekimori.store.verify import verify as check
     from sekimori.store.verifying.verified import read_verified, write_verified
 
+    # Asked before anything is read: what lies here can only be ahead of them.
+    asked = recall(places, configured(config)) if witnesses else None
     # Read before the database: what the spool's markers promise must be in it.
     shipped = markers(places.spool)
     opened, state = store_keys(places), places.ledger / _STATE
@@ -100,7 +113,10 @@ def _checked(places: Places, config: ConfigFile, scope: Scope, *, since_last: bo
             policies=policy_names(places),
             progress=progress,
             shipped=shipped,
+            recalled=asked.recalled if asked else (),
         )
+    if asked and report.ok:
+        asked.expect_enough()
     if report.ok and places.ledger.is_dir():
         write_verified(state, opened.store_key, replace(report.verified, time_us=now_us()))
     return report

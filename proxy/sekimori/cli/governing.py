@@ -1,0 +1,152 @@
+"""A command of governance read from a file, its verbs and fields named, and who may look at things."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import typer
+
+from sekimori.errors import UsageError
+from sekimori.governance import commands, using
+from sekimori.governance.actors import ROLES, STAFF
+from sekimori.governance.change import Event
+from sekimori.governance.state import Aggregate
+
+if TYPE_CHECKING:
+    from sekimori.cli.governed import Governed
+    from sekimori.store.governing import Governing
+
+_MOST = 4 << 20
+_PAGE = 200
+_WORD = re.compile(r"(?<!^)(?=[A-Z])")
+
+
+def verb_name(command: type[Any]) -> str:
+    """Give the name of a command as it is typed: open-report."""
+    return _WORD.sub("-", command.__name__).lower()
+
+
+def commands_by_verb() -> dict[str, type[Any]]:
+    """Give every command by its name."""
+    return {verb_name(command): command for command in sorted(_known(), key=verb_name)}
+
+
+def described() -> list[dict[str, str]]:
+    """Name every command with its fields; those that must be given are marked."""
+    return [
+        {"verb": verb, "fields": " ".join(_fields(command))} for verb, command in commands_by_verb().items()
+    ]
+
+
+def read_command(verb: str, file: Path | None) -> Any:
+    """Read a command; raises UsageError naming the file, the field and what to do."""
+    command = commands_by_verb().get(verb.lower().replace("_", "-"))
+    if command is None:
+        raise UsageError(f'There is no command "{verb}".', hint="sekimori govern verbs lists all.")
+    name = "standard input" if file == Path("-") else str(file or "")
+    fields = _object(file, name) if file is not None else {}
+    unknown = sorted(fields.keys() - {each.name for each in msgspec.structs.fields(command)})
+    if unknown:
+        raise UsageError(
+            f"{name}: {', '.join(unknown)} is no field of {verb_name(command)}.",
+            hint=f"Its fields are {', '.join(_fields(command))}.",
+        )
+    try:
+        return msgspec.convert(fields, command)
+    except (msgspec.ValidationError, RecursionError) as fault:
+        where = name or "no --file was given"
+        raise UsageError(
+            f"{where}: {str(fault).replace('$.', '')}.",
+            hint=f"{verb_name(command)} takes {', '.join(_fields(command))}; give those with a *.",
+        ) from None
+
+
+def expect_noun(noun: str) -> type[Aggregate]:
+    """Give the kind of a noun; raises UsageError when there is none."""
+    nouns = {**commands.NOUNS, **using.NOUNS}
+    if noun not in nouns:
+        raise UsageError(
+            f'There is no kind of thing "{noun}".', hint=f"There are {', '.join(sorted(nouns))}."
+        )
+    return nouns[noun]
+
+
+def may_read(opened: Governed, account: str | None) -> None:
+    """Ask who looks: what is governed names people, so it is for those who hold a role beside staff."""
+    from sekimori.cli.acting import acting, actor
+    from sekimori.cli.opened import now_us
+    from sekimori.cli.terminal import say
+    from sekimori.governance.refusals import refuse
+
+    who = acting(opened.places, opened.config, account)
+    with opened.governing.state() as state:
+        acts = actor(who, state, now_us())
+    if not acts.roles - {STAFF}:
+        refusal = refuse("role", roles=", ".join(role for role in ROLES if role != STAFF))
+        say(f"{refusal.code}: {refusal.ja} {refusal.en}")
+        raise typer.Exit(1)
+
+
+def pages(
+    governing: Governing, noun: str, *, status: str | None, after: str, limit: int
+) -> Iterator[Aggregate]:
+    """Walk things page by page, those in a state where one is asked for."""
+    every = _walk(governing, noun, after)
+    return islice((value for value in every if status is None or value.status == status), limit)
+
+
+def happened(governing: Governing, noun: str, id_: str) -> Iterator[Event]:
+    """Walk all that happened to a thing."""
+    after = ""
+    while page := governing.history(noun, id_, after=after, limit=_PAGE):
+        yield from page
+        after = str(page[-1].version)
+
+
+def told(event: Event) -> dict[str, object]:
+    """Give an event as a line of a table."""
+    at = datetime.fromtimestamp(event.at_us // 1_000_000, UTC).isoformat().replace("+00:00", "Z")
+    changed = ", ".join(sorted({*event.changed, *event.facts}))
+    return {"time": at, "version": event.version, "by": event.by, "kind": event.kind, "changed": changed}
+
+
+def _walk(governing: Governing, noun: str, after: str) -> Iterator[Aggregate]:
+    while page := governing.list(noun, after=after, limit=_PAGE):
+        yield from page
+        after = page[-1].id
+
+
+def _known() -> set[type[Any]]:
+    return {*commands.VERBS, *using.VERBS}
+
+
+def _fields(command: type[Any]) -> list[str]:
+    return [f"{each.name}*" if each.required else each.name for each in msgspec.structs.fields(command)]
+
+
+def _object(file: Path, name: str) -> dict[str, Any]:
+    try:
+        data = sys.stdin.read(_MOST + 1).encode() if file == Path("-") else _read(file)
+    except OSError as fault:
+        raise UsageError(f"{name} can't be read: {fault.strerror}.") from fault
+    if len(data) > _MOST:
+        raise UsageError(f"{name} has more than {_MOST >> 20} MiB.", hint="Give one command a file.")
+    try:
+        found = msgspec.json.decode(data)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as fault:
+        raise UsageError(f"{name} is no JSON: {fault}.", hint="Give one JSON object in UTF-8.") from None
+    if not isinstance(found, dict):
+        raise UsageError(f"{name} holds no JSON object.", hint='Write {"id": ...}.')
+    return found
+
+
+def _read(file: Path) -> bytes:
+    with file.open("rb") as opened:
+        return opened.read(_MOST + 1)
