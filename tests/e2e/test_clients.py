@@ -69,6 +69,7 @@ def test_curl_gets_its_answer(house, version, stream):
     assert record["output_sha256"] == hashlib.sha256(answer).hexdigest()
 
 
+@pytest.mark.req("DSN-A2-9")
 @pytest.mark.parametrize("version", ["--http1.1", "--http2"])
 def test_curl_is_refused_without_the_service_being_reached(house, version):
     before = house.trap.server.accepted

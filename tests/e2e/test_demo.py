@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import socket
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -34,3 +38,34 @@ def test_without_curl_the_demo_says_so_and_goes_on(tmp_path):
     assert "no curl" in result.stdout
     assert "✗" not in result.stdout
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+def for_a_peer() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.recv(1)
+
+
+def for_a_child() -> None:
+    subprocess.run([sys.executable, "-c", "import time; time.sleep(20)"], check=False)
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [
+        pytest.param(lambda: time.sleep(20), id="for a moment"),
+        pytest.param(for_a_peer, id="for a peer that says nothing"),
+        pytest.param(lambda: threading.Event().wait(20), id="for another thread"),
+        pytest.param(for_a_child, id="for a child"),
+    ],
+)
+def test_every_wait_of_the_demo_ends_with_the_name_of_what_it_waited_for(monkeypatch, wait):
+    monkeypatch.syspath_prepend(str(DEMO.parent))
+    patience = importlib.import_module("patience")
+    started = time.monotonic()
+    with (
+        pytest.raises(AssertionError, match=r"the chat: not done after 0\.2 s"),
+        patience.within(0.2, "the chat"),
+    ):
+        wait()
+    assert time.monotonic() - started < 5

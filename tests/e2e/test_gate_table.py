@@ -219,7 +219,7 @@ def test_a_name_that_leads_to_a_private_address_is_not_connected_to(house):
             client.tls("localhost.localdomain", None)
 
 
-@pytest.mark.req("MOU-1-7")
+@pytest.mark.req("MOU-1-7", "DSN-A1-1")
 @pytest.mark.parametrize("host", ["my-chatgpt-online.example.com", "free-llm-chat.example.net"])
 def test_an_uncatalogued_name_that_looks_like_ai_is_refused(house, host):
     with RawClient(house.installation.gate) as client:
@@ -230,7 +230,7 @@ def test_an_uncatalogued_name_that_looks_like_ai_is_refused(house, host):
 # --- identity --------------------------------------------------------------------------------
 
 
-@pytest.mark.req("MOU-1-8")
+@pytest.mark.req("MOU-1-8", "DSN-A1-1")
 @pytest.mark.parametrize("host", [API, "www.example.jp", "chatgpt.com"])
 @pytest.mark.parametrize(
     ("authorization", "extra"),

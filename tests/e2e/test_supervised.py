@@ -267,7 +267,7 @@ def test_a_broken_snapshot_never_replaces_a_good_one(tree):
     assert ask(tree, root).status == 200
     os.kill(tree.children()["publisher"], signal.SIGSTOP)
     current = json.loads((tree.data / "policy" / "current.json").read_text())
-    for path in (tree.data / "policy").glob("policy-*.bin"):
+    for path in (tree.data / "policy").glob("flat-*.bin"):
         path.write_bytes(b"{broken")
     (tree.data / "policy" / "current.json").write_text(json.dumps(current | {"policy": "0" * 64}))
     time.sleep(2)

@@ -56,6 +56,21 @@ class Stick:
         """Run a command of the README in the folder; tell whether it accepts."""
         return subprocess.run(command, shell=True, cwd=self.folder, capture_output=True).returncode == 0
 
+    def said(self, number: int) -> str:
+        """Run the scripts of a section of the README, and return what they print."""
+        text = (
+            (self.folder / "README")
+            .read_text()
+            .partition(f"\n{number}. ")[2]
+            .partition(f"\n{number + 1}. ")[0]
+        )
+        indented = [line for line in text.splitlines() if line.startswith("    ") and "LANE/N" not in line]
+        assert indented
+        done = subprocess.run(
+            ["sh"], input="\n".join(indented), cwd=self.folder, capture_output=True, text=True
+        )
+        return done.stdout
+
     @property
     def stamp(self) -> Path:
         """One of the stamps."""
@@ -126,6 +141,25 @@ def test_the_word_of_the_witness_is_accepted_and_nothing_less(stick):
     proof.write_text(re.sub("cosignature=.*\n", "", whole))
     assert not stick.run(stick.word())
     proof.write_text(whole)
+
+
+@pytest.mark.req("MOU-2-7")
+def test_the_commands_of_the_readme_tie_each_record_to_what_the_witness_saw(stick):
+    assert [stick.said(number) for number in (2, 3, 4)] == ["", "", ""]
+    lanes = sorted(path.name for path in (stick.folder / "lanes").iterdir())
+    assert len(lanes) > 1
+    point = stick.folder / "lanes" / lanes[-1] / "checkpoint"
+    proof = next((stick.folder / "proofs" / lanes[-1]).iterdir())
+    for path, change, named in (
+        (point, ("\n", "\n1"), "NOT IN THE SUPER-LOG"),  # another size
+        (point.with_name("word"), ("super/", "super/0000"), "NOT IN THE SUPER-LOG"),
+        (proof, ("root_hash=", "root_hash=0"), "ANOTHER ROOT"),
+    ):
+        whole = path.read_text()
+        path.write_text(whole.replace(*change, 1))
+        assert named in stick.said(4)
+        path.write_text(whole)
+    assert stick.said(4) == ""
 
 
 def test_every_stamp_is_accepted_by_openssl(stick):

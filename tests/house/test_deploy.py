@@ -198,3 +198,12 @@ def test_squid_neither_bumps_nor_invents_a_user():
     directives = [line for line in text.splitlines() if line and not line.startswith("#")]
     assert any("login=PASSTHRU" in line for line in directives)
     assert not [line for line in directives if "bump" in line]
+
+
+def test_a_squid_that_says_who_its_client_is_drops_what_the_client_claims_and_shows_its_certificate():
+    text = (DEPLOY / "squid/sekimori-parent-tls.conf").read_text("utf-8")
+    directives = [line for line in text.splitlines() if line and not line.startswith("#")]
+    dropped = directives.index("request_header_access X-Authenticated-User deny all")
+    assert dropped < directives.index('request_header_add X-Authenticated-User "%ul" all')
+    assert [line for line in directives if line.startswith("cache_peer") and "tls-cert=" in line]
+    assert not [line for line in directives if "bump" in line]

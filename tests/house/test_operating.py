@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sekimori.cli.config import Config, Section
+from sekimori.cli.config import Config
+from sekimori.cli.config_section import Section
 from sekimori.policy.reasons import Reason, explain
 
 ROOT = Path(__file__).parents[2]
@@ -18,12 +19,12 @@ def documented():
     return dict(re.findall(r"^\| `([a-z0-9_.]+)` \| `([^`]*)` \| ", PAGE, re.MULTILINE))
 
 
-def configured():
-    for name, field in Config.model_fields.items():
+def configured(section=Config, under=""):
+    for name, field in section.model_fields.items():
         if isinstance(field.default, Section):
-            yield from (f"{name}.{key}" for key in type(field.default).model_fields)
+            yield from configured(type(field.default), f"{under}{name}.")
         else:
-            yield name
+            yield f"{under}{name}"
 
 
 def reason_row(reason):

@@ -212,17 +212,27 @@ def machine():
 
 KEY_FILES = {
     "gate": {
+        "archive.pub",
         "archivist.pub",
         "ca.pem",
         "fingerprint.key",
         "issuing.key",
+        "policy-signing.pub",
         "policy.key",
         "signing.key",
         "signing.pub",
     },
     "archive": {"archivist.key", "gate.pub", "kek", "lock.db", "logs", "signing.key", "store.key"},
-    "root": {"ca.key", "ca.pem", "issuing.pub", "people.key", "policy.key"},
-    "web": {"ca.pem", "people.key", "policy.key", "session.key"},
+    "root": {
+        "ca.key",
+        "ca.pem",
+        "issuing.pub",
+        "people.key",
+        "policy-signing.key",
+        "policy-signing.pub",
+        "policy.key",
+    },
+    "web": {"ca.pem", "people.key", "policy-signing.pub", "policy.key", "session.key"},
 }
 
 

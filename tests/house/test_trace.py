@@ -62,6 +62,9 @@ def test_marks_are_found_on_tests_classes_modules_and_cases(trace, tmp_path):
             @pytest.mark.parametrize("x", [pytest.param(1, marks=pytest.mark.req("C-1"))])
             async def test_two(x): ...
 
+            @pytest.mark.req(*("F-1", "F-2"), *["F-3"])
+            def test_five(): ...
+
             @pytest.mark.req("D-1")
             class TestThree:
                 def test_four(self): ...
@@ -72,7 +75,7 @@ def test_marks_are_found_on_tests_classes_modules_and_cases(trace, tmp_path):
         )
     )
     found = trace.marks(tmp_path / "tests")
-    assert sorted(found) == ["A-1", "B-1", "B-2", "C-1", "D-1"]
+    assert sorted(found) == ["A-1", "B-1", "B-2", "C-1", "D-1", "F-1", "F-2", "F-3"]
     assert found["B-2"] == ["tests/test_it.py::test_one"]
     assert found["C-1"] == ["tests/test_it.py::test_two"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,16 +17,19 @@ from sqlalchemy import Connection, NullPool, create_engine
 from sekimori.ledger.files import LocalFiles
 from sekimori.ledger.lane import LaneWriter
 from sekimori.ledger.record import Body, Entry, Intent, Outcome
-from sekimori.ledger.tlog.keys import KeySigner
+from sekimori.ledger.tlog.keys import KeySigner, known_writers
 from sekimori.store.archivist import Archivist, Progress
 from sekimori.store.engine import open_store
 from sekimori.store.log import LogReader
 from sekimori.store.logkeys import LogKeys
+from sekimori.store.rotating import rotate
 from sekimori.store.statements import required
 from sekimori.store.trees import Figures, TreeKeeper
 from sekimori.store.verify import Report, Scope, markers, verify
 from sekimori.store.verifying.memories import Outside
+from sekimori.store.verifying.recalled import Recalled
 from sekimori.vault.names import NameSeal
+from sekimori.vault.rotation import Shredded
 from sekimori.vault.sealing import SegmentOpener, SegmentSealer
 from support.spool import commit, key_of
 from support.storekeys import SIGNING_KEY, founded, lock_store, store_keys
@@ -191,6 +194,7 @@ class Installation:
         self.keeper: TreeKeeper | None = None
         self.archivist = self.new_archivist()
         self._ids = iter(range(1, 1_000_000))
+        self._rotations = iter(range(1, 1_000_000))
 
     def new_archivist(self) -> Archivist:
         """Return an archivist that remembers nothing, as after a crash of the one before."""
@@ -200,6 +204,7 @@ class Installation:
             engine=self.engine,
             keys=self.store_keys,
             keeper=self.new_keeper(),
+            writers=known_writers(self.writers),
             clock=self.clock,
             watch=self.notes,
             node=self.node,
@@ -226,6 +231,12 @@ class Installation:
         """Let a second pass, so that what is stored gets its checkpoint."""
         self.ticks.at_us += 1_000_000
         return self.archivist.run_once()
+
+    def rotate(self) -> Shredded:
+        """Begin a key epoch, as `keys rotate` does."""
+        at_us = self.clock()
+        name = f"rotated-{at_us}-{next(self._rotations)}"
+        return rotate(self.engine, self.store_keys, clock=lambda: at_us, new_id=lambda: name, by="os: root")
 
     @contextmanager
     def outsider(self) -> Iterator[Connection]:
@@ -265,7 +276,7 @@ class Installation:
         logs = LogKeys(self.keyring / f"logs-{self.node}")
         return Outside(self.folder / "ledger", logs.publics(), self.keyring / f"lock-{self.node}.db")
 
-    def verify(self, scope: Scope | None = None) -> Report:
+    def verify(self, scope: Scope | None = None, recalled: Sequence[Recalled] = ()) -> Report:
         """Check everything, with the markers that the spool still has."""
         return verify(
             self.engine,
@@ -276,6 +287,7 @@ class Installation:
             scope=scope,
             policies=self.names,
             shipped=markers(self.spool),
+            recalled=recalled,
         )
 
     def faults(self) -> set[tuple[str, str, str]]:

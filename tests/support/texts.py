@@ -235,6 +235,7 @@ class MemoryTexts:
         self.anchor_rows: dict[bytes, str] = {}
         self.link_rows: set[tuple[str, str]] = set()
         self.forged: dict[str, bytes] = {}
+        self.address_keys: dict[str, bytes] = {}
         self.opened = 0
 
     def put(self, rid: str, stored: Stored) -> None:
@@ -285,6 +286,9 @@ class MemoryTexts:
     def linked(self, rid: str) -> Collection[str]:
         return [other for target, other in self.link_rows if target == rid]
 
+    def address_key(self, rid: str) -> bytes | None:
+        return self.address_keys.get(rid)
+
 
 class Texts:
     """A deduper and its rows, for one data key."""
@@ -298,6 +302,7 @@ class Texts:
     def store(self, rid: str, body: bytes) -> Stored:
         """Store a body, and make sure that a process which remembers nothing reads it back."""
         stored = self.deduper.store(rid, body, self.key)
+        self.rows.address_keys[rid] = self.key
         self.rows.put(rid, stored)
         return stored
 
