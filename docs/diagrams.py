@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from sekimori.governance.commands import MACHINES
+from sekimori.governance import commands, using
 
+MACHINES = commands.MACHINES | using.MACHINES
 PAGE = Path(__file__).with_name("governance.md")
 TITLES = {
     "application": "Application (利用申請)",
@@ -23,6 +24,20 @@ TITLES = {
     "approval_authority": "Approval authority (許可権限者)",
     "role_assignment": "Role",
     "report": "Incident, near miss, inquiry",
+    "notice": "Notice (周知)",
+    "acknowledgement": "Acknowledgement (確認)",
+    "conversation": "Conversation, and what is owed on it",
+    "feedback_token": "Feedback token",
+    "feedback": "Feedback",
+    "triage_task": "Triage task",
+    "trial_consent": "Consent to a trial (テスト参加の同意)",
+    "secondary_use": "Secondary use (二次利用)",
+    "service_limits": "Limits of a service",
+    "review_sheet": "Review sheet (ログの点検)",
+    "content_reading": "Reading of content (内容の閲覧)",
+    "issued_document": "Document handed out (交付文書)",
+    "provided_document": "Document of a provider",
+    "counted": "How far the record was counted",
 }
 _MARKED = re.compile(r"(<!-- diagrams -->\n).*?(<!-- /diagrams -->)", re.DOTALL)
 

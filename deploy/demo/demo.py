@@ -18,12 +18,14 @@ from typing import Any
 sys.path.append(str(Path(__file__).parents[2] / "tests"))
 
 import steps
+from patience import within
 from scene import PEOPLE, Scene, apply, scene
 
 from sekimori.cli.terminal import escape
 from support.standin.answers import TEXT
 
 _SHIPPED_SECONDS = 15.0
+_STEP_SECONDS = 60.0
 _EXPECTED = {"allow": 4, "deny": 5}
 
 
@@ -54,10 +56,13 @@ def play(stage: Scene) -> list[str]:
     """Play every step, then look at the record; return the titles of what failed."""
     house = stage.installation
     for person in PEOPLE:
-        house.user(person)
+        with within(_STEP_SECONDS, f"sekimori user add {person}"):
+            house.user(person)
     say(f"   利用者 · people: {', '.join(PEOPLE)}")
     say("   $ sekimori apply policy.yaml")
-    for line in apply(house).splitlines():
+    with within(_STEP_SECONDS, "sekimori apply policy.yaml"):
+        applied = apply(house)
+    for line in applied.splitlines():
         say(f"   {escape(line)}")
     failed = []
     shows = [(step.ja, step.en, getattr(steps, step.run)) for step in steps.STEPS]
@@ -66,8 +71,9 @@ def play(stage: Scene) -> list[str]:
     for number, (ja, en, run) in enumerate(shows, start=1):
         heading(f"{number}. {ja}", en)
         try:
-            for line in run(stage):
-                say(f"   {escape(line)}")
+            with within(_STEP_SECONDS, en):
+                for line in run(stage):
+                    say(f"   {escape(line)}")
             say("   ✓")
         except Exception as error:  # noqa: BLE001 - whatever went wrong, the other steps are still worth seeing
             say(f"   ✗ {type(error).__name__}: {escape(str(error))}")

@@ -62,6 +62,7 @@ class Scene:
             text=True,
             env=self.installation.environment(),
             check=False,
+            timeout=30,
         )
 
 
@@ -73,10 +74,12 @@ def scene(folder: Path) -> Iterator[Scene]:
         services, trap, site = (_standin(ends, certificate, http2=http2) for http2 in (True, True, False))
         resolve = dict.fromkeys(APPROVED, services.address) | dict.fromkeys(REFUSED, trap.address)
         installation = Installation(
-            folder / "sekimori", upstream_ca=ca, resolve=resolve | {SITE: site.address}
+            folder / "sekimori",
+            upstream_ca=ca,
+            resolve=resolve | {SITE: site.address},
         )
-        installation.start()
         ends.callback(installation.stop)
+        installation.start()
         yield Scene(installation, services, trap, site, installation.root(), ca)
 
 

@@ -65,8 +65,16 @@ def _marked(module: ast.Module) -> Iterator[tuple[str, str]]:
 def _ids(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.mark.req":
-            given = [argument.value for argument in node.args if isinstance(argument, ast.Constant)]
-            yield from (value for value in given if isinstance(value, str))
+            yield from (text for argument in node.args for text in _texts(argument))
+
+
+def _texts(argument: ast.expr) -> Iterator[str]:
+    """Yield the ids that an argument spells out: one, or those of a list that is laid out with ``*``."""
+    if isinstance(argument, ast.Starred) and isinstance(argument.value, ast.Tuple | ast.List):
+        for element in argument.value.elts:
+            yield from _texts(element)
+    elif isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+        yield argument.value
 
 
 def status(row: Row, tests: Mapping[str, list[str]]) -> str:
