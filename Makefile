@@ -36,7 +36,7 @@ $(STAMP): $(UV) requirements/dev.txt requirements/runtime.txt pyproject.toml .py
 
 system-packages: ## what the tests need from the system: a browser, Prometheus, Squid, OpenLDAP, fonts
 	@deploy/setup/system-packages chromium prometheus fonts-noto-cjk fonts-ipaexfont-gothic libatomic1 libnss3-tools softhsm2 \
-	  slapd ldap-utils squid-openssl curl openssl
+	  slapd ldap-utils squid-openssl openssh-client curl openssl
 	@deploy/setup/sigsum || echo "sigsum-verify could not be installed; the tests that use it are skipped" >&2
 
 test: setup system-packages  ## every test that CI runs

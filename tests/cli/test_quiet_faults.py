@@ -4,6 +4,7 @@ import io
 import os
 import sqlite3
 import sys
+import threading
 
 import msgspec
 import pytest
@@ -60,6 +61,15 @@ def test_the_publisher_lists_ten_places_at_most():
 )
 def test_other_faults_of_the_publisher_are_told_in_their_own_words(error, told):
     assert publishing._fault_of(raising(error)) == told
+
+
+def test_a_fault_that_nobody_expected_in_publishing_what_is_suspended_ends_the_publisher():
+    stop = threading.Event()
+    with (
+        pytest.raises(ValueError, match=SECRET),
+        publishing._followed_beside(raising(ValueError(SECRET)), stop),
+    ):
+        assert stop.wait(10), "the publisher goes on, and no suspension gets out"
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def unpacked(data: bytes) -> dict[str, bytes]:
         zipfile.BadZipFile,
         zlib.error,
         EOFError,
-        NotImplementedError,
+        NotImplementedError,  # zipfile: a compression, or a version of the format, that it does not know
         RuntimeError,
         ValueError,
         OSError,

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection
@@ -100,11 +101,32 @@ def run(orders: Orders) -> int:
             note=_noting(places),
         )
         certificates = Certificates(places, config, catalogue)
-        thread = threading.Thread(target=_follow, args=(standing.publish, stop), name="standing", daemon=True)
-        thread.start()
-        _follow(lambda: certificates.follow(publisher.publish().policy, now_us()), stop, done=announce)
-        thread.join(_ENDS_WITHIN)
+        with _followed_beside(standing.publish, stop):
+            _follow(lambda: certificates.follow(publisher.publish().policy, now_us()), stop, done=announce)
     return 0
+
+
+@contextmanager
+def _followed_beside(publish: Callable[[], object], stop: threading.Event) -> Iterator[None]:
+    """Publish something else meanwhile; a fault that nobody expected there ends all of it, and is raised here.
+
+    A thread that died by itself would leave this process looking well while no suspension gets out.
+    """
+    failed: list[Exception] = []
+
+    def run() -> None:
+        try:
+            _follow(publish, stop)
+        except Exception as error:  # noqa: BLE001 (raised again below, by the thread that the process ends with)
+            failed.append(error)
+            stop.set()
+
+    thread = threading.Thread(target=run, name="standing", daemon=True)
+    thread.start()
+    yield
+    thread.join(_ENDS_WITHIN)
+    if failed:
+        raise failed[0]
 
 
 def _noting(places: Places) -> Callable[[Connection, Snapshot, str], None]:
