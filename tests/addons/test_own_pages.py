@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,7 +14,8 @@ from typing import Any
 import msgspec
 import pytest
 from mitmproxy import http
-from mitmproxy.test import tutils
+from mitmproxy.proxy.layers.http._hooks import HttpRequestHook
+from mitmproxy.test import taddons, tutils
 from mitmproxy.websocket import WebSocketData, WebSocketMessage
 from wsproto.frame_protocol import Opcode
 
@@ -30,7 +32,7 @@ from sekimori.addons.rates import Rates
 from sekimori.addons.websocket import WebSocketTurns
 from sekimori.governance.said import KIND, SaidAnswer, SaidRead, read
 from sekimori.ledger.record import Intent, Outcome
-from sekimori.policy.standing import NoticeToShow, Owed, Standing
+from sekimori.policy.standing import NoticeToShow, Owed, ServiceLimits, Standing
 from sekimori.vault.published import PolicySeal
 from sekimori.vault.tickets import Ticket, honour
 from support.desks import FULL, Notebook, View, chat_flow, desk
@@ -365,3 +367,39 @@ async def test_what_no_model_wrote_has_no_label(worker):
     worker.capture.responseheaders(flow)
 
     assert "x-generative-ai" not in flow.response.headers
+
+
+@pytest.mark.parametrize(
+    ("lost", "standing", "headers"),
+    [
+        pytest.param(
+            "rates", Standing(limits={"openai-api": ServiceLimits(user_per_minute=5)}), {}, id="how often"
+        ),
+        pytest.param(
+            "noted",
+            Standing(notices=(NOTICE,)),
+            {"x-sekimori-acknowledge": f"read-me;version=2;sha256={'a' * 64}"},
+            id="what was read",
+        ),
+        pytest.param(
+            "pages",
+            Standing(notices=(NOTICE,)),
+            {"sec-fetch-mode": "navigate", "sec-fetch-dest": "document"},
+            id="the page to show",
+        ),
+    ],
+)
+async def test_where_what_a_duty_remembers_is_gone_the_request_goes_nowhere(
+    tmp_path, pool, lost, standing, headers
+):
+    worker = Worker(tmp_path, pool, standing)
+    shutil.rmtree(tmp_path / lost)
+    flow = chat_flow(b"" if lost == "pages" else CHAT, worker.tunnels)
+    flow.request.headers.update(headers)
+    if lost == "pages":
+        flow.request.method, flow.request.path = "GET", "/v1/models"
+    with taddons.context(worker.admit) as context:  # as mitmproxy does: an exception is logged and swallowed
+        await context.master.addons.trigger_event(HttpRequestHook(flow))
+    assert flow.response is not None
+    assert flow.response.status_code == 503
+    assert [each for each in worker.notebook.entries if isinstance(each, Intent) and each.kind != KIND] == []
