@@ -1,8 +1,10 @@
 """Review sheets out of the log, slice by slice: each once, and a fault of one day ends no archivist."""
 
+import sqlite3
 from datetime import date
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from sekimori.errors import IntegrityError
 from sekimori.governance.calendar import jst_us
@@ -15,6 +17,7 @@ from sekimori.store.uses import Uses
 from support.evidence import answered, asked
 
 MONDAY = jst_us(date(2026, 6, 8), 9)
+TEN_MINUTES = 600_000_000
 WEEK_BEFORE = jst_us(date(2026, 6, 2), 10)
 
 
@@ -76,15 +79,31 @@ def test_the_archivist_prepares_the_sheets_of_last_week_in_slices_and_once(chore
 
 
 @pytest.mark.req("UPD-U5-1")
-def test_what_cannot_be_counted_is_told_and_tried_again_the_next_day(chore, monkeypatch):
+def test_what_cannot_be_counted_is_told_once_and_tried_again_after_ten_minutes(chore, monkeypatch):
     def altered(*_):
         raise IntegrityError("Record r1 is not what was written.")
 
     with monkeypatch.context() as broken:
         broken.setattr(Uses, "_opened", altered)
         assert chore.run() == 0
+        chore.now += TEN_MINUTES
+        assert chore.run() == 0
     assert ["r1" in alarm for alarm in chore.alarms] == [True]
     assert chore.run() == 0
-    chore.now += 86_400_000_000
+    chore.now += TEN_MINUTES
+    chore.run()
+    assert len(chore.sheets()) == 1
+
+
+@pytest.mark.req("UPD-U5-1")
+def test_a_database_that_is_busy_does_not_lose_the_sheets_of_the_day(chore, monkeypatch):
+    def busy(*_):
+        raise OperationalError("BEGIN IMMEDIATE", {}, sqlite3.OperationalError("database is locked"))
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Uses, "_opened", busy)
+        with pytest.raises(OperationalError, match="locked"):
+            chore.run()
+    chore.now += TEN_MINUTES
     chore.run()
     assert len(chore.sheets()) == 1

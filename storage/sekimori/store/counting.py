@@ -29,6 +29,7 @@ from sekimori.store.engine import reading
 from sekimori.store.holding import Holding, StoreKeys
 from sekimori.store.opening import RecordOpener
 from sekimori.store.tables import CONTENT, ENTRY, LANE
+from sekimori.store.telling import Telling
 
 logger = logging.getLogger(__name__)
 
@@ -66,8 +67,7 @@ class Counting:
         self._keys = keys
         self._governing = governing
         self._clock = clock
-        self._alarm = alarm
-        self._told = ""
+        self._telling = Telling(alarm)
         self._sample_key = sample_key
         self._cursors: dict[str, int] | None = None
         self._looked_us = 0
@@ -83,15 +83,10 @@ class Counting:
             more = self._step(now)
         except SekimoriError as fault:
             # The archivist's first work is the record: it goes on, and somebody looks at this.
-            self._tell(f"What people owe can't be counted: {fault}")
+            self._telling.tell(f"What people owe can't be counted: {fault}")
             return False
-        self._told = ""
+        self._telling.well()
         return more
-
-    def _tell(self, sentence: str) -> None:
-        if sentence != self._told:
-            self._alarm(sentence)
-        self._told = sentence
 
     def _step(self, now: int) -> bool:
         lanes = self._lanes()

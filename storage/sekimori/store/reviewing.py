@@ -19,10 +19,13 @@ from sekimori.governance.review_sheet import ReviewSheet
 from sekimori.governance.use_rules import UseRules
 from sekimori.policy.period import day_end_us, day_start_us
 from sekimori.store.governing import Governing, Step
+from sekimori.store.telling import Telling
 from sekimori.store.uses import Uses
 
 _MINUTES_US = 10 * 60_000_000
 """After midnight, so that what was recorded last is stored."""
+_AGAIN_US = 10 * 60_000_000
+"""Until what failed is begun anew: sheets have a day on which they are due."""
 
 Span = tuple[date, date]
 
@@ -50,7 +53,7 @@ class Reviewing:
         self._uses = uses
         self._rules_of = rules_of
         self._clock = clock
-        self._alarm = alarm
+        self._telling = Telling(alarm)
         self._next_us = 0
         self._work: Iterator[ReviewSheet | None] | None = None
 
@@ -66,11 +69,19 @@ class Reviewing:
             next(self._work)
         except StopIteration:
             self._work = None
+            self._telling.well()
         except SekimoriError as fault:
             # The record comes first: it goes on, and somebody looks at this.
-            self._alarm(f"Review sheets can't be prepared: {fault}")
-            self._work = None
+            self._telling.tell(f"Review sheets can't be prepared: {fault}")
+            self._begin_anew()
+        except BaseException:  # a database that is busy: the archivist waits, and comes back
+            self._begin_anew()
+            raise
         return self._work is not None
+
+    def _begin_anew(self) -> None:
+        self._work = None
+        self._next_us = self._clock() + _AGAIN_US
 
     def work(self) -> Iterator[ReviewSheet | None]:
         """Prepare every sheet that is due; yields each, and nothing after each slice of the log."""

@@ -16,6 +16,7 @@ from sekimori.store.engine import reading, take_turn, writing
 from sekimori.store.governing.lazy import in_pages
 from sekimori.store.governing.sealing import GovernedSeal
 from sekimori.store.tables import GOVERNED
+from sekimori.store.telling import Telling
 
 logger = logging.getLogger(__name__)
 
@@ -38,9 +39,8 @@ class Ticking:
     ) -> None:
         self._governing = governing
         self._clock = clock
-        self._alarm = alarm
+        self._telling = Telling(alarm)
         self._next_us = 0
-        self._told = ""
 
     def step(self) -> bool:
         """Carry out what is due; say whether anything was."""
@@ -52,15 +52,10 @@ class Ticking:
             happened = len(self._governing.tick().events)
         except SekimoriError as fault:
             # The archivist's first work is the record: it goes on, and somebody looks at this.
-            self._tell(f"What is due of grants and duties can't be carried out: {fault}")
+            self._telling.tell(f"What is due of grants and duties can't be carried out: {fault}")
             return False
-        self._told = ""
+        self._telling.well()
         return happened > 0
-
-    def _tell(self, sentence: str) -> None:
-        if sentence != self._told:
-            self._alarm(sentence)
-        self._told = sentence
 
 
 def is_due(connection: Connection, tenant: str, at_us: int) -> bool:
