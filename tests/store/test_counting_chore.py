@@ -27,8 +27,9 @@ IDS = itertools.count(1)
 class Office:
     """An archivist with its chore, whose clock only moves when told."""
 
-    def __init__(self, house) -> None:
+    def __init__(self, house, recent=None) -> None:
         self.house = house
+        self.recent = recent
         self.now = START_US
         self.lanes: dict[str, Worker] = {}
         self.restart()
@@ -49,6 +50,7 @@ class Office:
             clock=lambda: self.now,
             alarm=self.house.notes.alarm,
             sample_key=b"s" * 32,
+            recent=self.recent,
         )
 
     def new_id(self) -> str:
@@ -72,9 +74,10 @@ class Office:
             return state.find(kind, id_)
 
 
-@pytest.fixture
-def office(house):
-    return Office(house)
+@pytest.fixture(params=["just stored", "opened again"])
+def office(house, request):
+    """An office whose chore gets what was stored from the archivist, or from the database alone."""
+    return Office(house, house.recent if request.param == "just stored" else None)
 
 
 def said(rid: str, entry, text: bytes = b"") -> Intent:

@@ -22,6 +22,7 @@ from sekimori.store.archivist import Archivist, Progress
 from sekimori.store.engine import open_store
 from sekimori.store.log import LogReader
 from sekimori.store.logkeys import LogKeys
+from sekimori.store.recent import Recent
 from sekimori.store.rotating import rotate
 from sekimori.store.statements import required
 from sekimori.store.trees import Figures, TreeKeeper
@@ -192,6 +193,7 @@ class Installation:
         self.clock = clock or self.ticks
         self.notes = Notes()
         self.keeper: TreeKeeper | None = None
+        self.recent = Recent()
         self.archivist = self.new_archivist()
         self._ids = iter(range(1, 1_000_000))
         self._rotations = iter(range(1, 1_000_000))
@@ -208,6 +210,7 @@ class Installation:
             clock=self.clock,
             watch=self.notes,
             node=self.node,
+            recent=self.recent,
         )
 
     def new_keeper(self) -> TreeKeeper:

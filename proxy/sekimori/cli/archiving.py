@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hmac
 import logging
 import os
@@ -12,7 +13,7 @@ from sqlalchemy import exc as sql
 
 from sekimori import metrics
 from sekimori.cli.ending import announce, ends_with
-from sekimori.cli.opened import new_id, node, now_us, store, store_keys
+from sekimori.cli.opened import new_id, node, now_us, people_names, store, store_keys
 from sekimori.cli.orders import Orders
 from sekimori.cli.outside import Outside
 from sekimori.cli.trees import lock_store, log_keys
@@ -21,11 +22,13 @@ from sekimori.governance.use_rules import use_rules_for
 from sekimori.ledger.tlog.keys import KeySigner, known_writers
 from sekimori.ledger.tlog.note import NoteSignature
 from sekimori.ledger.tlog.seams import LockStore
+from sekimori.store.account_book import AccountBook, FindingAccounts
 from sekimori.store.archivist import Archivist
 from sekimori.store.counting import Counting
 from sekimori.store.governing import Governing
 from sekimori.store.governing.ticking import Ticking
 from sekimori.store.holding import StoreKeys
+from sekimori.store.recent import Recent
 from sekimori.store.retiring import Retirer, Retiring
 from sekimori.store.reviewing import Reviewing
 from sekimori.store.rotating import settle
@@ -86,6 +89,9 @@ def run(orders: Orders) -> int:
         settle(engine, store_keys(places))
         archivist = archivist_of(orders, engine, locks, outside)
         outside.start()
+        # What was made at the start stays; a batch makes tens of thousands of objects that go with it.
+        gc.freeze()
+        gc.set_threshold(20_000, 20, 50)
         announce()
         archivist.run_forever(stop)
         try:
@@ -106,6 +112,7 @@ def archivist_of(orders: Orders, engine: Engine, locks: LockStore, outside: Outs
     """Put the archivist of an installation together."""
     places, ledger = orders.places, orders.settings.ledger
     keys, opened, watch = KeyRing.load_archive(places.keys), store_keys(places), Counted()
+    recent = Recent()
     keeper = TreeKeeper(
         engine,
         folder=places.ledger,
@@ -130,11 +137,14 @@ def archivist_of(orders: Orders, engine: Engine, locks: LockStore, outside: Outs
         clock=now_us,
         watch=watch,
         node=node(places),
-        chores=_chores(orders, engine, opened, watch),
+        chores=_chores(orders, engine, opened, watch, recent),
+        recent=recent,
     )
 
 
-def _chores(orders: Orders, engine: Engine, keys: StoreKeys, watch: Counted) -> list[Callable[[], bool]]:
+def _chores(
+    orders: Orders, engine: Engine, keys: StoreKeys, watch: Counted, recent: Recent
+) -> list[Callable[[], bool]]:
     """Say what is done beside the spool: what governance is due and is told, and the end of what is kept."""
     settings = orders.settings
     governing = Governing(
@@ -147,6 +157,7 @@ def _chores(orders: Orders, engine: Engine, keys: StoreKeys, watch: Counted) -> 
         clock=now_us,
         alarm=watch.alarm,
         sample_key=hmac.digest(keys.store_key, b"sample", "sha256"),
+        recent=recent,
     )
     reviewing = Reviewing(
         governing,
@@ -155,7 +166,15 @@ def _chores(orders: Orders, engine: Engine, keys: StoreKeys, watch: Counted) -> 
         clock=now_us,
         alarm=watch.alarm,
     )
+    finding = FindingAccounts(
+        engine,
+        people_names(orders.places),
+        AccountBook(keys.store_key, clock=now_us, new_id=new_id),
+        clock=now_us,
+        alarm=watch.alarm,
+    )
     chores = [Ticking(governing, clock=now_us, alarm=watch.alarm).step, counting.step, reviewing.step]
+    chores.append(finding.step)
     if settings.retention.automatic:
         retirer = Retirer(engine, keys, settings.retention.periods(), clock=now_us, new_id=new_id)
         chores.append(Retiring(engine, retirer, clock=now_us, alarm=watch.alarm).step)

@@ -37,6 +37,7 @@ from sekimori.store.ingest import Arrived, Ingest, Placed
 from sekimori.store.lanes import ARCHIVIST, LaneRepo
 from sekimori.store.postgres import Parts
 from sekimori.store.readings import read_answer
+from sekimori.store.recent import Recent
 from sekimori.store.signed import expect_signed
 from sekimori.store.tables import OPEN, RECORD
 from sekimori.store.upkeep import Upkeep
@@ -47,6 +48,9 @@ __all__ = ["BATCH_BYTES", "BATCH_ENTRIES", "Archivist", "Keeper", "Progress", "S
 BATCH_ENTRIES = 512
 BATCH_BYTES = 8 * 1024 * 1024
 _POLL = 0.2
+_GATHER = 0.8
+"""Seconds between rounds where much comes: a commit, a look at the trees and a count cost the same for more."""
+_MUCH = 64
 _BUSY = 0.5
 _BUSY_FAULTS = (sql.OperationalError, sql.InternalError, sql.IntegrityError)
 """What a later round may not meet again. PostgreSQL answers ``InternalError`` where the server has become a
@@ -65,6 +69,7 @@ class Archivist:
     """Follows every lane of one spool folder; ``node`` names it among those that share a database.
 
     ``writers`` may sign leaves, known by the hash of their keys; ``pick`` draws which leaves are checked.
+    ``recent`` keeps what was stored for those chores that look at it next.
     """
 
     def __init__(
@@ -80,6 +85,7 @@ class Archivist:
         watch: Watch | None = None,
         node: str = "1",
         chores: Sequence[Callable[[], bool]] = (),
+        recent: Recent | None = None,
         pick: Callable[[int], int] = secrets.randbelow,
     ) -> None:
         self._spool_dir = spool_dir
@@ -97,6 +103,7 @@ class Archivist:
         self._own = f"{ARCHIVIST}-{node}"
         self._parts = Parts(engine)
         self._chores = chores
+        self._recent = recent
         self._upkeep = Upkeep(engine, keys, alarm=self._watch.alarm)
         self._lanes = _Lanes()
 
@@ -114,9 +121,8 @@ class Archivist:
                 self._parts.forget()
                 stop.wait(_BUSY)
                 continue
-            # The wait lets entries gather: a commit costs the same for one as for hundreds.
-            if progress.entries < BATCH_ENTRIES and not (worked or progress.more):
-                stop.wait(_POLL)
+            if not (worked or progress.more):
+                stop.wait(_POLL if progress.entries < _MUCH else _GATHER)
 
     def run_once(self) -> Progress:
         """Store everything that stands in the spool now, and let the trees grow by it."""
@@ -206,6 +212,8 @@ class Archivist:
                 state = msgspec.structs.replace(state, position=str(position))
             repo.save(name, state)
         lane.went_on(position)
+        if self._recent is not None:
+            self._recent.note(name, ((item.n, item.entry) for item in batch))
         self._watch.archived(len(batch), sum(len(item.entry.body.stored) for item in batch))
         self._keeper.step()
         lane.mark(self._keeper.covered(name), self._clock())
@@ -280,6 +288,8 @@ class Archivist:
             covered = self._keeper.covered(name)
             if lane.remove(covered):
                 del self._lanes.followed[name]
+                if self._recent is not None:
+                    self._recent.forget(name)
                 (self._lanes.known or set()).discard(name)
             else:
                 lane.mark(covered, self._clock(), now=now)

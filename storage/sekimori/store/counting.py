@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 import msgspec
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, or_, select
 
 from sekimori.errors import IntegrityError, SekimoriError
 from sekimori.governance.actors import clock as the_clock
@@ -28,6 +28,7 @@ from sekimori.ledger.record import Intent
 from sekimori.store.engine import reading
 from sekimori.store.holding import Holding, StoreKeys
 from sekimori.store.opening import RecordOpener
+from sekimori.store.recent import Recent
 from sekimori.store.tables import CONTENT, ENTRY, LANE
 from sekimori.store.telling import Telling
 
@@ -36,6 +37,8 @@ logger = logging.getLogger(__name__)
 _AT_ONCE = 500
 _DAY_US = 86_400_000_000
 _EVERY_US = 1_000_000
+_OTHER_CLOCKS_US = 3_600_000_000
+"""Machines that share a database need not agree on when a lane ended."""
 EXCHANGES = frozenset({"generate", "image", "audio", "realtime", "agent"})
 """Operations that a person answers for; lists, files and page loads are not exchanges."""
 
@@ -62,6 +65,7 @@ class Counting:
         clock: Callable[[], int],
         alarm: Callable[[str], None],
         sample_key: bytes,
+        recent: Recent | None = None,
     ) -> None:
         self._engine = engine
         self._keys = keys
@@ -69,7 +73,9 @@ class Counting:
         self._clock = clock
         self._telling = Telling(alarm)
         self._sample_key = sample_key
+        self._recent = recent or Recent()
         self._cursors: dict[str, int] | None = None
+        self._whole_us = 0
         self._looked_us = 0
         self._sampled = ""
 
@@ -98,12 +104,18 @@ class Counting:
         self._sample(now)
         if more:
             self._looked_us = 0
+        else:
+            self._whole_us = now
         return more
 
     def _lanes(self) -> list[tuple[str, int]]:
+        """Say how long each lane is; of those that ended, only what somebody may not have counted yet."""
+        query = select(LANE.c.name, LANE.c.last_n).order_by(LANE.c.name)
+        if self._whole_us:
+            lately = LANE.c.closed_us > self._whole_us - _OTHER_CLOCKS_US
+            query = query.where(or_(LANE.c.closed_us.is_(None), lately))
         with reading(self._engine) as connection:
-            rows = connection.execute(select(LANE.c.name, LANE.c.last_n).order_by(LANE.c.name))
-            return [(row.name, row.last_n) for row in rows]
+            return [(row.name, row.last_n) for row in connection.execute(query)]
 
     def _begun(self, lanes: Iterable[tuple[str, int]]) -> dict[str, int]:
         """Load the cursors; the first time everything that is there already counts as counted."""
@@ -143,6 +155,19 @@ class Counting:
     def _read(
         self, connection: Connection, lane: str, after: int, upto: int
     ) -> tuple[list[Seen], list[Heard]]:
+        seen: dict[str, Seen] = {}
+        recent = self._recent.take(lane, after, upto)
+        if recent is None or any(map(_is_said, recent)):
+            # What was said comes with a text, which is only in the database.
+            heard = self._opened(connection, lane, after, upto, seen)
+            return list(seen.values()), heard
+        for intent in filter(_is_exchange, recent):
+            _add(seen, intent)
+        return list(seen.values()), []
+
+    def _opened(
+        self, connection: Connection, lane: str, after: int, upto: int, seen: dict[str, Seen]
+    ) -> list[Heard]:
         query = select(ENTRY).where(
             ENTRY.c.lane == lane, ENTRY.c.n > after, ENTRY.c.n <= upto, ENTRY.c.kind == "intent"
         )
@@ -150,7 +175,6 @@ class Counting:
         holding = Holding(connection, self._keys)
         opener = RecordOpener(holding)
         opener.expect([row.rid for row in rows])
-        seen: dict[str, Seen] = {}
         heard: list[Heard] = []
         for row in rows:
             try:
@@ -160,11 +184,11 @@ class Counting:
             if kept is None or not isinstance(kept.entry, Intent):
                 continue
             intent = kept.entry
-            if intent.kind == KIND and intent.rule == "gate":
+            if _is_said(intent):
                 heard += self._heard(connection, holding, opener, row, intent, rebuilt=kept.manifest)
             elif _is_exchange(intent):
                 _add(seen, intent)
-        return list(seen.values()), heard
+        return heard
 
     def _heard(
         self,
@@ -210,6 +234,10 @@ class Counting:
             lambda state, at_us, rules: choose_sample(state, key, day, the_clock(state.tenant), at_us, rules)
         )
         self._sampled = day.isoformat()
+
+
+def _is_said(intent: Intent) -> bool:
+    return intent.kind == KIND and intent.rule == "gate"
 
 
 def _is_exchange(intent: Intent) -> bool:

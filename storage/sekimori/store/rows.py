@@ -231,7 +231,7 @@ def decoded[T](decoder: msgspec.msgpack.Decoder[T], plain: bytes) -> T:
         raise IntegrityError(f"A sealed row holds something unknown: {fault}.") from fault
 
 
-def without_stored(entry: Entry) -> Entry:
+def without_stored[E: Entry](entry: E) -> E:
     """Return the entry without its stored bytes, which lie in ``content``, and without its record key."""
     body = msgspec.structs.replace(entry.body, stored=b"") if entry.body.stored else entry.body
     return msgspec.structs.replace(entry, body=body, key=b"")

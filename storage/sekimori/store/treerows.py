@@ -135,7 +135,8 @@ class TreeRepo:
     def _entries(self, limit: int) -> Any:
         mine = select(LANE.c.name).where(or_(LANE.c.node == "", LANE.c.node == self._node))
         columns = (ENTRY.c.lane, ENTRY.c.n, ENTRY.c.time_us, ENTRY.c.leaf)
-        query = select(*columns).where(_UNPLACED, _SIGNED, ENTRY.c.lane.in_(mine))
+        # As a bare column, the lane would lead SQLite through every entry there is, five times a second.
+        query = select(*columns).where(_UNPLACED, _SIGNED, (ENTRY.c.lane + "").in_(mine))
         return query.order_by(ENTRY.c.time_us).limit(limit)
 
     def _statements(self, limit: int) -> Any:

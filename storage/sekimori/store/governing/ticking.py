@@ -13,7 +13,7 @@ from sekimori.governance.change import Change
 from sekimori.governance.due import NOUNS, due_us
 from sekimori.governance.use_rules import UseRules
 from sekimori.store.engine import reading, take_turn, writing
-from sekimori.store.governing.lazy import in_pages
+from sekimori.store.governing.lazy import by_change, in_pages
 from sekimori.store.governing.sealing import GovernedSeal
 from sekimori.store.tables import GOVERNED
 from sekimori.store.telling import Telling
@@ -66,10 +66,9 @@ def is_due(connection: Connection, tenant: str, at_us: int) -> bool:
 
 def refresh_due(engine: Engine, seal: GovernedSeal, tenant: str, rules: UseRules) -> int:
     """Note anew when things are due, where the rules of today say otherwise; give how many were wrong."""
-    query = select(GOVERNED).where(GOVERNED.c.tenant == tenant, GOVERNED.c.noun.in_(NOUNS))
     wrong = []
     with reading(engine) as connection:
-        for row in in_pages(connection, query, GOVERNED.c.changed):
+        for row in in_pages(connection, by_change(tenant, NOUNS), GOVERNED.c.changed):
             meant = due_us(seal.open(row), rules)
             if meant != row.due_us:
                 wrong.append((row.noun, row.token, row.changed, meant))
