@@ -15,7 +15,7 @@ from sekimori.ledger.tlog.leaf import LeafSigner
 from sekimori.ledger.tlog.shelf import envelope_path
 from sekimori.ledger.tlog.tiles import bundles_of, tiles_of
 from sekimori.store.tables import ENTRY
-from sekimori.store.verify import Scope, worth
+from sekimori.store.verify import Scope, verify, worth
 from sekimori.store.verifying.verified import read_verified, write_verified
 from support.evidence import Installation, answered, asked, refused
 
@@ -297,3 +297,20 @@ def test_the_trees_of_another_node_are_checked_from_the_database(migrated_url, t
     assert ("tree", "gate-2-0-2026Q2/0", "reordered") in there.faults()  # ... but its own files do
     here.close()
     there.close()
+
+
+def test_logs_that_began_after_the_look_outside_are_no_strangers(house):
+    outside = house.outside()
+    house.worker("w1").write(asked("r1"), answered("r1"))
+    house.archivist.run_once()
+    house.settle()
+    assert house.verify().ok
+    report = verify(
+        house.engine,
+        house.store_keys,
+        writers=house.writers,
+        outside=outside,
+        node=house.node,
+        policies=house.names,
+    )
+    assert report.faults == ()

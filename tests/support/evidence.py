@@ -277,7 +277,7 @@ class Installation:
     def outside(self) -> Outside:
         """Return the trees on disk, the keys of their logs, and the lock store."""
         logs = LogKeys(self.keyring / f"logs-{self.node}")
-        return Outside(self.folder / "ledger", logs.publics(), self.keyring / f"lock-{self.node}.db")
+        return Outside.now(self.folder / "ledger", logs.publics, self.keyring / f"lock-{self.node}.db")
 
     def verify(self, scope: Scope | None = None, recalled: Sequence[Recalled] = ()) -> Report:
         """Check everything, with the markers that the spool still has."""

@@ -17,7 +17,7 @@ def outside(places: Places, config: Config) -> Outside:
     from sekimori.cli.trees import log_keys
     from sekimori.store.verifying.memories import Outside
 
-    return Outside(places.ledger, log_keys(places).publics(), places.lock_store, witnesses(config))
+    return Outside.now(places.ledger, log_keys(places).publics, places.lock_store, witnesses(config))
 
 
 def witnesses(config: Config) -> tuple[Verifier, ...]:

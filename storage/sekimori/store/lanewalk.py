@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Table, select
 
@@ -22,7 +22,7 @@ from sekimori.store.verifying.entry import ENTRY_COLUMNS, Entry, View
 from sekimori.store.verifying.faults import Fault, Gap, Stretch, Verdict
 from sekimori.store.verifying.index import Index, IndexCheck, by_name, records_of
 from sekimori.store.verifying.opening import Keys
-from sekimori.store.verifying.proof import Content, Prover
+from sekimori.store.verifying.proof import Content, EntryRow, Prover
 from sekimori.store.verifying.statements import hashes_of
 
 __all__ = ["Fault", "LaneTask", "LaneWalk", "Stretch", "View"]
@@ -30,6 +30,10 @@ __all__ = ["Fault", "LaneTask", "LaneWalk", "Stretch", "View"]
 AT_ONCE = 1000
 """Entries of which index, tokens and links are compared together."""
 _AT_A_TIME = 100
+_TWICE = 2
+_N: Final = 1
+_RID: Final = 2
+"""Where a row of ``entry`` has them."""
 _KEPT = 4096
 """Records whose opened keys are kept for the entries to come: an outcome follows its intent."""
 _CONTENT = (
@@ -97,31 +101,45 @@ class LaneWalk:
         piece: list[Entry] = []
         while self._found.entries < AT_ONCE and (some := rows.take(_AT_A_TIME)):
             self._found.entries += len(some)
-            entries = self._numbered([Entry(*row) for row in some])
-            self._look(entries, bodies)
-            if self._view.index:
-                piece += entries
-            else:
-                self._conclude(entries)
-        if piece:
+            piece += self._look(self._numbered(some), bodies)
+        if self._view.index and piece:
             self._index(piece)
-            self._conclude(piece)
+        self._conclude(piece)
         return self._found.entries > 0
 
-    def _look(self, entries: Sequence[Entry], bodies: _Bodies) -> None:
-        keys, proves, living = self._keys, self._prover.proves, self._keys.living
-        unknown = {entry.rid for entry in entries if entry.rid not in living}
+    def _look(self, rows: Sequence[EntryRow], bodies: _Bodies) -> list[Entry]:
+        """Return the entries that are asked more: all where the index is, else those that were not proven."""
+        keys, proven, living, all_of_them = (
+            self._keys,
+            self._prover.proven,
+            self._keys.living,
+            self._view.index,
+        )
+        unknown = {row[_RID] for row in rows if row[_RID] not in living}
         index: Mapping[str, Index] = {}
         if unknown:
             self._view.opener.open(unknown, keys)
             # The index tells of those whose key is gone which class they were of.
             index, twice = records_of(self._connection, [rid for rid in unknown if rid not in living])
             self._found.faults += twice
-        for entry in entries:
-            there = bodies.of(entry.n)
-            record = living.get(entry.rid)
-            if record is None or len(there) > 1 or not proves(entry, record, there[0] if there else None):
-                self._closely.at(entry, keys, by_name(index.get(entry.rid)), there, self._found)
+        asked: list[Entry] = []
+        for row in rows:
+            rid = row[_RID]
+            there = bodies.of(row[_N])
+            record = living.get(rid)
+            proof = None
+            if record is not None and len(there) < _TWICE:
+                proof = proven(row, record, there[0] if there else None)
+            if proof is not None and not all_of_them:
+                continue
+            entry = Entry(*row)
+            if proof is not None:
+                entry.kept, entry.said, entry.links = proof
+            else:
+                self._closely.at(entry, keys, by_name(index.get(rid)), there, self._found)
+            asked.append(entry)
+        self._found.verdicts[Verdict.VERIFIED] += len(rows) - len(asked)
+        return asked
 
     def _index(self, piece: Sequence[Entry]) -> None:
         records, twice = records_of(self._connection, {entry.rid for entry in piece})
@@ -145,24 +163,25 @@ class LaneWalk:
 
     # --- numbers ---------------------------------------------------------------------------------
 
-    def _numbered(self, entries: list[Entry]) -> list[Entry]:
+    def _numbered(self, rows: list[EntryRow]) -> list[EntryRow]:
         """Name numbers that are missing, and leave out those that stand twice."""
-        if [entry.n for entry in entries] == list(range(self._next, self._next + len(entries))):
-            self._next += len(entries)
-            return entries
-        return list(self._in_order(entries))
+        if [row[_N] for row in rows] == list(range(self._next, self._next + len(rows))):
+            self._next += len(rows)
+            return rows
+        return list(self._in_order(rows))
 
-    def _in_order(self, entries: Sequence[Entry]) -> Iterator[Entry]:
-        for entry in entries:
-            if entry.n < self._next:
+    def _in_order(self, rows: Sequence[EntryRow]) -> Iterator[EntryRow]:
+        for row in rows:
+            n = row[_N]
+            if n < self._next:
                 # Only where the months of a lane lie apart can one number stand twice.
-                twice = Fault("entry", entry.name, "extra", "the lane has this number twice")
+                twice = Fault("entry", f"{self._lane}/{n}", "extra", "the lane has this number twice")
                 self._found.faults.append(twice)
                 continue
-            if entry.n > self._next:
-                self._missing_up_to(entry.n - 1)
-            self._next = entry.n + 1
-            yield entry
+            if n > self._next:
+                self._missing_up_to(n - 1)
+            self._next = n + 1
+            yield row
 
     def _missing_up_to(self, n: int) -> None:
         first, self._next = self._next, max(self._next, n + 1)

@@ -17,7 +17,6 @@ from sekimori.store.verifying.memories import (
     Memory,
     Outside,
     expect_lock_store,
-    folders,
     is_super,
     read_memories,
 )
@@ -159,7 +158,7 @@ class Grove:
             self.faults.append(
                 Fault("tree", name, "missing", "the super-log opened it, the database has no row")
             )
-        for name in sorted(folders(outside) - ours - set(self._super.opened)):
+        for name in sorted(outside.folders - ours - set(self._super.opened)):
             if not is_super(name):
                 self.faults.append(Fault("tree", name, "extra", "nobody ever opened it"))
             elif name not in outside.logs:

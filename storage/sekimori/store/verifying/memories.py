@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,12 +29,26 @@ class Outside:
     """Where the trees of this machine lie, the keys of their logs by name, and what remembers their heads.
 
     ``witnesses`` are those whose cosignatures are checked; one that is known and fails refuses a checkpoint.
+    ``folders`` names the trees that lay on the disk, super-logs among them.
     """
 
     ledger: Path
     logs: Mapping[str, bytes]
     lock_store: Path | None = None
     witnesses: tuple[Verifier, ...] = ()
+    folders: frozenset[str] = frozenset()
+
+    @classmethod
+    def now(
+        cls,
+        ledger: Path,
+        publics: Callable[[], Mapping[str, bytes]],
+        lock_store: Path | None = None,
+        witnesses: tuple[Verifier, ...] = (),
+    ) -> Outside:
+        """Look at an installation that may be running: a log has its key before it has a folder."""
+        there = _folders(ledger)
+        return cls(ledger, publics(), lock_store, witnesses, there)
 
     def shelf(self, tree: str) -> Shelf:
         """Return the folder of a tree."""
@@ -79,11 +93,10 @@ def read_memories(outside: Outside, *, supers: bool) -> dict[str, Memory]:
         locks.close()
 
 
-def folders(outside: Outside) -> set[str]:
-    """Name the trees that lie on this disk, super-logs among them."""
-    if not outside.ledger.is_dir():
-        return set()
-    return {path.name for path in outside.ledger.iterdir() if path.is_dir() and (path / CHECKPOINT).exists()}
+def _folders(ledger: Path) -> frozenset[str]:
+    if not ledger.is_dir():
+        return frozenset()
+    return frozenset(path.name for path in ledger.iterdir() if path.is_dir() and (path / CHECKPOINT).exists())
 
 
 def _read(outside: Outside, locks: _LockStore, name: str, public: bytes) -> Memory:

@@ -32,6 +32,8 @@ from sekimori.store.verifying.trees import TreeCheck, TreeFound, TreeTask
 Task = LaneTask | TreeTask
 Found = Stretch | TreeFound
 _AHEAD = 2
+_LIVING = 200_000
+"""Objects that may gather before the collector looks: a task makes few that are in a cycle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ def do(view: View, outside: Outside | None, task: Task) -> Iterator[Found]:
     else:
         shelf = outside.shelf(task.name) if outside else None
         yield TreeCheck(view.connection, task, shelf).run()
-    if not gc.isenabled():
+    if not gc.isenabled() and gc.get_count()[0] > _LIVING:
         gc.collect(1)  # what outlived one task is not looked at again
 
 

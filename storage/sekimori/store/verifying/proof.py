@@ -10,7 +10,7 @@ is named, and nothing is passed that would be named there.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -28,11 +28,15 @@ from sekimori.ledger.record import (
     decode_head,
 )
 from sekimori.ledger.tlog.leaf import LEAF_BYTES, NAMESPACE
-from sekimori.store.rows import MANIFEST, read_meta, read_sealed
-from sekimori.store.verifying.entry import NOTHING, Entry, View
+from sekimori.store.rows import MANIFEST, Sealed, read_meta, read_sealed
+from sekimori.store.verifying.entry import NOTHING, View
 from sekimori.store.verifying.opening import Record
 from sekimori.vault.records import opened
 
+EntryRow = tuple[str, int, str, str, int, bytes, bytes, bytes, str, int | None]
+"""A row of ``entry`` in the order of ``ENTRY_COLUMNS``."""
+Proven = tuple[Sealed, Any, Collection[str] | None]
+"""What was opened, the entry in it, and the records that its text refers to."""
 Content = tuple[int, str, int, str, str, bytes]
 """A row of ``content``: number, record, time, part, the hash of what is sealed, what is sealed."""
 
@@ -66,58 +70,53 @@ class Prover:
         self._manifests = view.manifests
         self._bodies = view.bodies
 
-    def proves(self, entry: Entry, record: Record, content: Content | None) -> bool:
-        """Tell whether an entry is wholly as it was written; where it isn't, or might not be, say no."""
-        rid, time_us, stored = entry.rid, entry.time_us, NOTHING
-        where = f"{entry.lane}\0{entry.n}\0{rid}".encode()
+    def proven(self, row: EntryRow, record: Record, content: Content | None) -> Proven | None:
+        """Return what a row of ``entry`` says if it is wholly as it was written; None where it might not be."""
+        lane, n, rid, kind, time_us, sealed, envelope, leaf, tree, idx = row
+        stored, links = NOTHING, None
+        where = f"{lane}\0{n}\0{rid}".encode()
         try:
-            entry.kept = kept = read_sealed(opened(record.metadata, entry.sealed, b"entry\0" + where))
-            entry.said = said = read_meta(kept.meta, self._read)
-            kind, what, part = _KINDS[type(said)]
+            kept = read_sealed(opened(record.metadata, sealed, b"entry\0" + where))
+            said = read_meta(kept.meta, self._read)
+            named, what, part = _KINDS[type(said)]
             committed = f'"meta":"{record.committing.commit(META, kept.meta)}"'
             if content is not None:
-                sealed = content[-1]
-                stored = sha256(sealed).digest()
+                blob = content[-1]
+                stored = sha256(blob).digest()
                 if content[1:-1] != (rid, time_us, MANIFEST if kept.manifest else part, stored.hex()):
-                    return False
-                body = opened(record.content, sealed, b"content\0" + where)
+                    return None
+                body = opened(record.content, blob, b"content\0" + where)
                 if kept.manifest:
-                    body = self._rebuilt(entry, body)
+                    body, links = self._rebuilt(rid, body)
                 if not body or sha256(body).hexdigest() != said.body.stored_sha256:
-                    return False
+                    return None
                 committed = f'{committed},"{what}":"{record.committing.commit(what, body)}"'
         except IntegrityError:
-            return False
-        if (said.rid, said.time_us, kind) != (rid, time_us, entry.kind):
-            return False
+            return None
+        if said.rid != rid or said.time_us != time_us or named != kind:
+            return None
         if kept.content != (b"" if content is None else stored):
-            return False
-        envelope = (
-            f'{{"c":{{{committed}}},"k":"{kind}",{self._after}{entry.n},"pol":"{said.policy}","rid":"{rid}",'
+            return None
+        written = (
+            f'{{"c":{{{committed}}},"k":"{kind}",{self._after}{n},"pol":"{said.policy}","rid":"{rid}",'
             f'"t":{time_us},"v":{VERSION}}}'
         ).encode()
-        return (
-            envelope == entry.envelope
-            and self._stated.get(entry.n) == sha256(sha256(entry.sealed).digest() + stored).digest()
-            and self._is_placed(entry, envelope)
-        )
+        if written != envelope or self._stated.get(n) != sha256(sha256(sealed).digest() + stored).digest():
+            return None
+        # The leaf is the envelope's, by a writer who is known, at a place that was given.
+        if len(leaf) != LEAF_BYTES or leaf[:_CHECKSUM] != sha256(sha256(envelope).digest()).digest():
+            return None
+        writer = self._writers.get(leaf[_KEY_AT:])
+        if writer is None or idx is None or not 0 <= idx < self._trees.get(tree, 0):
+            return None
+        if self._signatures and not writer.signed(leaf[_CHECKSUM:_KEY_AT], NAMESPACE + leaf[:_CHECKSUM]):
+            return None
+        return kept, said, links
 
-    def _rebuilt(self, entry: Entry, manifest: bytes) -> bytes:
-        self._manifests.known[entry.rid] = manifest
+    def _rebuilt(self, rid: str, manifest: bytes) -> tuple[bytes, Collection[str]]:
+        self._manifests.known[rid] = manifest
         alone = standing_alone(manifest)
         if alone is not None:
-            entry.links = ()
-            return alone
-        body = self._bodies.body(entry.rid)
-        entry.links = body.links
-        return b"".join([piece.data for piece in body.pieces])
-
-    def _is_placed(self, entry: Entry, envelope: bytes) -> bool:
-        """Tell whether the leaf is the envelope's, by a writer who is known, at a place that was given."""
-        leaf, idx = entry.leaf, entry.idx
-        if len(leaf) != LEAF_BYTES or leaf[:_CHECKSUM] != sha256(sha256(envelope).digest()).digest():
-            return False
-        writer = self._writers.get(leaf[_KEY_AT:])
-        if writer is None or idx is None or not 0 <= idx < self._trees.get(entry.tree, 0):
-            return False
-        return not self._signatures or writer.signed(leaf[_CHECKSUM:_KEY_AT], NAMESPACE + leaf[:_CHECKSUM])
+            return alone, ()
+        body = self._bodies.body(rid)
+        return b"".join([piece.data for piece in body.pieces]), body.links
