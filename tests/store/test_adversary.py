@@ -29,10 +29,12 @@ from sekimori.ledger.tlog.keys import KeySigner, key_hash, ssh_line
 from sekimori.ledger.tlog.leaf import LeafSigner, checksum_of
 from sekimori.ledger.tlog.opening import create_lane
 from sekimori.ledger.tlog.shelf import read_edge
+from sekimori.store.engine import writing
+from sekimori.store.holding_orders import HoldRepo
 from sekimori.store.retention import DEFAULTS
 from sekimori.store.retiring import Retirer
 from sekimori.store.rotating import found
-from sekimori.store.tables import ENTRY, EVENT, LANE_LIST, STATEMENT
+from sekimori.store.tables import DATA_KEY, ENTRY, EVENT, KEY_EPOCH, LANE_LIST, RECORD_KEY, STATEMENT
 from sekimori.store.verify import COVERS, Scope
 from sekimori.store.verifying.recalled import Recalled
 from sekimori.store.verifying.verified import read_verified, write_verified
@@ -321,6 +323,25 @@ def delete_key_epoch(town):
     town.edit("DELETE FROM key_epoch")
 
 
+OF_R009 = "(SELECT data_key FROM record_key WHERE rid='r009')"
+
+
+@attack
+def delete_data_key(town):
+    town.edit(f"DELETE FROM data_key WHERE id={OF_R009}")
+
+
+@attack
+def delete_data_key_whole(town):
+    delete_data_key(town)
+    town.edit("DELETE FROM record_key WHERE data_key NOT IN (SELECT id FROM data_key)")
+
+
+@attack
+def delete_record_key(town):
+    town.edit("DELETE FROM record_key WHERE rid='r009'")
+
+
 @attack
 def drop_table(town):
     town.execute("DROP TABLE output_tag")
@@ -366,6 +387,39 @@ def edit_envelope(town):
         envelope = row.envelope.replace(b'"t":1', b'"t":2')
         leaf = checksum_of(envelope) + row.leaf[32:]
         outsider.execute(update(ENTRY).where(*of_entry(1)).values(envelope=envelope, leaf=leaf))
+
+
+@attack
+def edit_data_key(town):
+    (id_,) = town.values("SELECT data_key FROM record_key WHERE rid='r009'")
+    flip(town, DATA_KEY, (DATA_KEY.c.id == bytes(id_),))
+
+
+@attack
+def swap_data_keys(town):
+    with town.house.outsider() as outsider:
+        (one, two) = outsider.execute(select(DATA_KEY).limit(2)).all()
+        for row, other in ((one, two), (two, one)):
+            here = update(DATA_KEY).where(DATA_KEY.c.id == row.id)
+            outsider.execute(here.values(sealed=other.sealed))
+
+
+@attack
+def edit_record_key(town):
+    flip(town, RECORD_KEY, (RECORD_KEY.c.rid == "r009",))
+
+
+@attack
+def move_record_key(town):
+    town.edit(
+        f"UPDATE record_key SET data_key=(SELECT id FROM data_key WHERE id <> {OF_R009} LIMIT 1) "
+        "WHERE rid='r009'"
+    )
+
+
+@attack
+def edit_key_epoch(town):
+    flip(town, KEY_EPOCH, (KEY_EPOCH.c.epoch > 0,), column="wrapped")
 
 
 @attack
@@ -468,6 +522,35 @@ def edit_waiting_order(town):
     settle(town.house)
     assert town.house.verify().unplaced == 0
     assert lanes(town.house.spool) == []
+
+
+@attack
+def edit_order_kind(town):
+    hold_one_more(town)
+    town.edit("UPDATE event SET kind='erase' WHERE id='hold-9'")
+
+
+@attack
+def edit_order_time(town):
+    hold_one_more(town)
+    town.edit("UPDATE event SET time_us=time_us-1 WHERE id='hold-9'")
+
+
+@attack
+def edit_waiting_kind(town):
+    edit_order_kind(town)
+
+
+@attack
+def edit_waiting_time(town):
+    edit_order_time(town)
+
+
+def hold_one_more(town):
+    """Place a legal hold that nobody has stated yet."""
+    with writing(town.house.engine) as connection:
+        holds = HoldRepo(connection, town.house.cipher)
+        holds.place("hold-9", "record", "r000", reason="訴訟", by="sato", now_us=town.house.clock())
 
 
 @attack

@@ -18,7 +18,7 @@ def take_apart(holding: Holding, bodies: Iterable[tuple[str, bytes, HeldKey]]) -
     cuts: dict[str, tuple[Cut, bytes, HeldKey]] = {}
     for rid, body, held in bodies:
         if body and held.data_key is not None:
-            cut = holding.deduper.cut(rid, body, held.data_key.address_key)
+            cut = holding.deduper.cut(rid, body, held.address_key)
             cuts[rid] = cut, hashlib.sha256(body).digest(), held
     if not cuts:
         return {}

@@ -3,7 +3,8 @@
 Only the archivist signs. A command that erases, holds or retires adds an event in the transaction of its
 deed (``EventRepo.add``); the archivist turns it into a ``statement`` in its tree and a leaf of the super-log,
 and then marks it as placed. ``said`` goes into both envelopes as it is, with the event's id as ``event``: it
-names nobody. The legal basis in words, and who decided, stay here, inside the seal.
+names nobody. The legal basis in words, and who decided, stay here, inside the seal; and so do the kind and the
+time that the row says beside it, since a leaf repeats them.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The sealed part of a row: what the leaves say, and what only whoever holds the keys reads.
 
     ``data_keys`` and ``records`` are what went; the leaves give their number and the hash of their list.
+    ``kind`` and ``time_us`` are the row's own; what an older release sealed has none, and of that the leaf
+    alone says which they were.
     """
 
     said: dict[str, Any] = {}
@@ -46,6 +49,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     by: str = ""
     data_keys: tuple[bytes, ...] = ()
     records: tuple[str, ...] = ()
+    kind: str = ""
+    time_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,8 @@ class EventRepo:
         if kind not in KINDS or not _TAKEN.isdisjoint(event.said):
             raise IntegrityError(f"An event of kind {kind} can't be stated like that.")
         encode_envelope(event.said)  # refused now, not when the archivist comes by
-        sealed = self._cipher.seal(_ENCODER.encode(event), _place(event_id))
+        bound = msgspec.structs.replace(event, kind=kind, time_us=time_us)
+        sealed = self._cipher.seal(_ENCODER.encode(bound), _place(event_id))
         row = {"id": event_id, "kind": kind, "time_us": time_us, "sealed": sealed, "placed": False}
         self._connection.execute(insert(EVENT), [row])
 
@@ -118,23 +124,22 @@ class EventRepo:
             offset += len(rows)
 
     def _noted(self, row: Any) -> Noted:
-        event = _opened(self._cipher, row)
-        # The columns beside the seal are anybody's: what can't be stated is not taken up.
+        event = open_event(self._cipher, row)
+        # Of what an older release sealed these columns are anybody's: what can't be stated is not taken up.
         if row.kind not in KINDS or not isinstance(row.time_us, int) or not 0 <= row.time_us < _MOST_US:
             raise IntegrityError("It has another kind or time than an event.")
         return Noted(row.id, row.kind, row.time_us, event)
 
 
-def open_event(cipher: Cipher, event_id: str, sealed: bytes) -> Event:
-    """Read the sealed part of a row; raises IntegrityError when it is not what was written there."""
-    return decoded(_DECODER, cipher.open(sealed, _place(event_id)))
-
-
-def _opened(cipher: Cipher, row: Any) -> Event:
+def open_event(cipher: Cipher, row: Any) -> Event:
+    """Read the sealed part of a row; raises IntegrityError when the row is not what was written there."""
     try:
-        return open_event(cipher, row.id, row.sealed)
+        event = decoded(_DECODER, cipher.open(row.sealed, _place(row.id)))
     except (TypeError, AttributeError) as error:
         raise IntegrityError("It holds values of another kind.") from error  # SQLite keeps any in any column
+    if event.kind and (event.kind, event.time_us) != (row.kind, row.time_us):
+        raise IntegrityError("It is of another kind or time than was sealed.")
+    return event
 
 
 def _place(event_id: str) -> bytes:

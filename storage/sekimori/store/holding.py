@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 
 from sekimori.ledger.chunks import Deduper, SharedTexts
 from sekimori.ledger.tlog.leaf import LeafSigner
+from sekimori.store.allowance import Allowance
 from sekimori.store.keyrows import SqlKeyRows
 from sekimori.store.tagrows import SqlTagRows
 from sekimori.store.textrows import SqlTextRows
@@ -45,6 +46,7 @@ class StoreKeys:
     living: Path
     old: OldKey | None = None
     cache: KeyCache = field(default_factory=KeyCache, repr=False)
+    allowance: Allowance = field(default_factory=Allowance, repr=False, compare=False)
 
     @property
     def cipher(self) -> ContentCipher:

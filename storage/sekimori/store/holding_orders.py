@@ -23,7 +23,7 @@ from sekimori.store.events import Event, EventRepo
 from sekimori.store.rows import Cipher, decoded
 from sekimori.store.tables import EVENT, HOLD, RECORD
 from sekimori.vault.hierarchy import KeyHierarchy
-from sekimori.vault.slots import Slot
+from sekimori.vault.slots import Slot, is_shared
 
 Kind = Literal["subject", "record", "month"]
 
@@ -66,6 +66,8 @@ class Held:
 
     def keeps(self, slot: Slot) -> bool:
         """Tell whether everything under a data key is held."""
+        if self.subjects and is_shared(slot.subject):
+            return True  # somebody who is held may be among those who share it
         return slot.subject in self.subjects or slot.month in self.months
 
     def data_keys(self, keys: KeyHierarchy) -> set[bytes]:

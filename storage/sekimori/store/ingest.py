@@ -94,6 +94,7 @@ class Ingest:
         self._opener = RecordOpener(holding)
         self._read_answer = read_answer
         self._alarm = alarm
+        self._now_us = now_us
 
     @property
     def placed(self) -> list[Placed]:
@@ -123,7 +124,8 @@ class Ingest:
         self._holding.hierarchy.current()  # holds off whoever erases, before anything is looked up
         rids = {item.entry.rid for item in fresh}
         known = self._records(rids)
-        keys = RecordKeys(self._connection, self._holding.hierarchy, rids)
+        admit = self._holding.keys.allowance.of(lane, self._now_us)
+        keys = RecordKeys(self._connection, self._holding.hierarchy, rids, admit)
         intents = self._intents_of(fresh, known, keys)
         self._take_keys(fresh, known, keys, intents)
         first = self._first_intents(fresh, known)

@@ -15,9 +15,10 @@ from sqlalchemy import Connection
 from sekimori.ledger.mac import KEY_BYTES
 from sekimori.store.keyrows import SqlKeyRows
 from sekimori.vault.datakey import DataKey
-from sekimori.vault.hierarchy import KeyHierarchy
+from sekimori.vault.derive import derive
+from sekimori.vault.hierarchy import Admit, KeyHierarchy
 from sekimori.vault.records import RecordCipher
-from sekimori.vault.slots import RecordKeyRow, Slot
+from sekimori.vault.slots import RecordKeyRow, Slot, is_shared
 
 
 @dataclass(slots=True)
@@ -29,6 +30,18 @@ class HeldKey:
     data_key: DataKey | None = None
 
     @property
+    def address_key(self) -> bytes:
+        """What its text is addressed with; its own alone where people share the data key.
+
+        Else texts would hang together that belong to nobody in common.
+        """
+        if self.data_key is None:
+            raise ValueError("a record that was erased keeps no text")
+        if is_shared(self.data_key.slot.subject):
+            return derive(self.key, b"addr")
+        return self.data_key.address_key
+
+    @property
     def is_lost(self) -> bool:
         """Tell whether what is sealed here can never be opened: the record was erased."""
         return self.data_key is None
@@ -37,7 +50,14 @@ class HeldKey:
 class RecordKeys:
     """Finds, wraps and hands out the keys of one batch's records."""
 
-    def __init__(self, connection: Connection, hierarchy: KeyHierarchy, rids: Iterable[str]) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        hierarchy: KeyHierarchy,
+        rids: Iterable[str],
+        admit: Admit | None = None,
+    ) -> None:
+        self._admit = admit
         self._rows = SqlKeyRows(connection)
         self._hierarchy = hierarchy
         self._held: dict[str, HeldKey] = {}
@@ -69,7 +89,7 @@ class RecordKeys:
 
     def keep(self, slots: Mapping[str, Slot], given: Mapping[str, bytes]) -> None:
         """Wrap and store the keys of records that are new; one that brought none (an older gate) gets one."""
-        data_keys = self._hierarchy.data_keys(set(slots.values())) if slots else {}
+        data_keys = self._hierarchy.data_keys(set(slots.values()), self._admit) if slots else {}
         rows: list[RecordKeyRow] = []
         for rid, slot in slots.items():
             key = given.get(rid) or self._hierarchy.random(KEY_BYTES)

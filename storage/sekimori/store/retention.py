@@ -21,7 +21,7 @@ from sekimori.policy.people import canonical_name
 from sekimori.store.months import AFTER, BEFORE
 from sekimori.store.rows import READING
 from sekimori.vault.datakey import MAX_NAME_BYTES
-from sekimori.vault.slots import Slot, month_of
+from sekimori.vault.slots import Slot, is_shared, month_of
 
 BLOCKED = "blocked"
 """A request that was refused: its metadata and its masked text, no content."""
@@ -29,6 +29,9 @@ CLASS = "class-"
 """Begins the words for content by the class of its information: ``class-1``, ``class-2``, ``class-3``."""
 UNKNOWN = "unknown"
 """What came without the intent that would tell: an outcome whose beginning was lost."""
+
+FEEDBACK = "feedback"
+"""What people wrote with their feedback: no record, a text inside what is governed."""
 
 METADATA = ".metadata"
 """Ends the words for what is left of a class whose content has expired."""
@@ -57,6 +60,7 @@ DEFAULTS: Periods = {
     f"{CLASS}3": Period(content=12, metadata=60),
     BLOCKED: Period(content=60, metadata=60),  # has no content: its masked text is metadata
     READING: Period(content=60, metadata=60),
+    FEEDBACK: Period(content=60, metadata=60),  # is one text, and has no metadata of its own
     UNKNOWN: Period(content=12, metadata=60),
 }
 """Recommended: content a year, metadata five years."""
@@ -71,10 +75,16 @@ def retention_class(intent: Intent) -> str:
 
 def slot_of(intent: Intent) -> Slot:
     """Return whose data key keeps a record: its user's, for its class, in its month."""
-    name = canonical_name(intent.user)
-    if len(name.encode()) > MAX_NAME_BYTES:  # no account has such a name: a worker made it up
-        return unknown_slot(intent.time_us)
-    return Slot(name, retention_class(intent), _month(intent.time_us))
+    return subject_slot(intent.user, retention_class(intent), intent.time_us)
+
+
+def subject_slot(user: str, klass: str, time_us: int) -> Slot:
+    """Return whose data key keeps something of a class and a time."""
+    name = canonical_name(user)
+    # No account has such a name: a worker made it up.
+    if len(name.encode()) > MAX_NAME_BYTES or is_shared(name):
+        return unknown_slot(time_us)
+    return Slot(name, klass, _month(time_us))
 
 
 def unknown_slot(time_us: int) -> Slot:

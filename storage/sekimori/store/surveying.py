@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import batched
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from sekimori.ledger.lanes import lanes, segment_path, segments
 from sekimori.ledger.segment_reader import SegmentReader
 from sekimori.store.holding import Holding
 from sekimori.store.holding_orders import Held, HoldRepo
+from sekimori.store.spilled import spilled
 from sekimori.store.tables import ENTRY, OPEN, RECORD, RECORD_KEY
 from sekimori.store.works import expect_moved
 from sekimori.vault.rotation import Doomed, Erasure, Rotation
@@ -80,8 +81,9 @@ class Survey:
 
     def __init__(self, connection: Connection, holding: Holding, turning: Rotation, wanted: Wanted) -> None:
         expect_moved(connection)
-        self.connection = connection
-        self.holding = holding
+        self.connection, self.holding = connection, holding
+        found = spilled(connection, holding, wanted.subject, wanted.classes)
+        wanted = replace(wanted, records=wanted.records | found)
         self._expect_keys(wanted.records)
         held = HoldRepo(connection, holding.keys.cipher).held()
         held_keys = held.data_keys(holding.hierarchy)

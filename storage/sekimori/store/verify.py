@@ -58,7 +58,7 @@ from sekimori.store.tables import (
     STATEMENT,
     TREE,
 )
-from sekimori.store.verifying import pool, side
+from sekimori.store.verifying import datakeys, pool, side
 from sekimori.store.verifying.faults import Gap, Verdict, named
 from sekimori.store.verifying.governed import GovernedCheck
 from sekimori.store.verifying.groves import Grove
@@ -375,7 +375,7 @@ class _Check:
 
     def _beside(self, view: Any, policies: NameSeal) -> None:
         """Look at what hangs on the entries; an incremental check leaves out what would read all of it."""
-        self.faults += side.keys(view.holding, view.authority)
+        self.faults += datakeys.affected(view.holding, side.keys(view.holding, view.authority))
         self.faults += side.holds(view.holding, view.authority)
         self.faults += side.policies(view.connection, policies)
         if self._scope.since is None and self._scope.index:

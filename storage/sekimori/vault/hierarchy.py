@@ -16,7 +16,7 @@ exists. ``rotation`` changes epochs and erases.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from sekimori.errors import IntegrityError, KeyAccessError
 from sekimori.vault.aead import Random
@@ -26,6 +26,9 @@ from sekimori.vault.lru import Lru
 from sekimori.vault.slots import DATA_KEY_ID_BYTES, DataKeyRow, EpochRow, KeyRows, RecordKeyRow, Slot
 
 _AT_ONCE = 500
+
+Admit = Callable[[Sequence[Slot]], Mapping[Slot, Slot]]
+"""Says which slots that have no key yet get none of their own, and whose key they get."""
 
 CACHED_KEYS = 4096
 """Opened data keys a process holds; about a kilobyte each."""
@@ -131,21 +134,27 @@ class KeyHierarchy:
 
     # --- data keys -------------------------------------------------------------------------------
 
-    def data_keys(self, slots: Collection[Slot]) -> dict[Slot, DataKey]:
+    def data_keys(self, slots: Collection[Slot], admit: Admit | None = None) -> dict[Slot, DataKey]:
         """Return the data key of each slot, a new one where there is none yet: two look-ups a batch.
 
-        Asked inside the transaction that stores what is wrapped: a rotation elsewhere may replace a key.
+        ``admit`` is asked about those that have none; what it names gets the key of another slot. Asked inside
+        the transaction that stores what is wrapped: a rotation elsewhere may replace a key.
         """
         epoch = self.epoch(self.current())
         wanted = {self._tag(epoch, slot): slot for slot in slots}
         keys = {wanted[row.tag]: self.open(row) for row in self.rows.data_keys_tagged(list(wanted))}
-        fresh = [self._draw(slot) for slot in wanted.values() if slot not in keys]
+        new = [slot for slot in wanted.values() if slot not in keys]
+        shared = admit(new) if admit is not None and new else {}
+        fresh = [self._draw(slot) for slot in new if slot not in shared]
         rows = [epoch.seal(key, self.random) for key in fresh]
         if rows:
             self.rows.put_data_keys(rows)
         for row, key in zip(rows, fresh, strict=True):
             self._cache.opened.put(row, key)
             keys[key.slot] = key
+        if shared:
+            theirs = self.data_keys(set(shared.values()))
+            keys |= {slot: theirs[other] for slot, other in shared.items()}
         return keys
 
     def data_key(self, slot: Slot) -> DataKey:

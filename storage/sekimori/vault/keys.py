@@ -62,7 +62,7 @@ _NEEDS = {
         *("archivist.pub", "fingerprint.key", "signing.key", "archive.pub"),
         *("policy.key", "policy-signing.pub"),
     ),
-    "archive": ("archivist.key", "store.key", "signing.key", "gate.pub"),
+    "archive": ("archivist.key", "store.key", "signing.key", "gate.pub", "people.key", "policy.key"),
     "web": ("session.key", "people.key", "policy.key", "policy-signing.pub"),
 }
 

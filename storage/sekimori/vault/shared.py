@@ -31,8 +31,8 @@ class Shared:
         return any(path.exists() for path in self.paths(directory))
 
 
-POLICY = Shared("policy", ("gate/policy.key", "root/policy.key", "web/policy.key"))
-PEOPLE = Shared("people", ("web/people.key", "root/people.key"))
+POLICY = Shared("policy", ("gate/policy.key", "root/policy.key", "web/policy.key", "archive/policy.key"))
+PEOPLE = Shared("people", ("web/people.key", "root/people.key", "archive/people.key"))
 ARCHIVE_LEAVES = Shared("leaf-public", ("gate/archive.pub",))
 POLICY_SIGNING = Shared(
     "policy-signing-public",

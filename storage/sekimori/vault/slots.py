@@ -29,6 +29,20 @@ class Slot(msgspec.Struct, frozen=True, array_like=True):
     month: str
 
 
+_SHARED = "\0shared/"
+"""Begins what stands for a person where a lane's records share a key: no name has this form."""
+
+
+def shared_slot(lane: str, klass: str, month: str) -> Slot:
+    """Return where a record goes whose lane may draw no more keys."""
+    return Slot(_SHARED + lane, klass, month)
+
+
+def is_shared(subject: str) -> bool:
+    """Tell whether a data key is one that the records of several people share."""
+    return subject.startswith(_SHARED)
+
+
 class EpochRow(msgspec.Struct, frozen=True, array_like=True):
     """One epoch: its secret, wrapped by the provider of that name."""
 

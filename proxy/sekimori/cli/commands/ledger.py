@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from sekimori.cli.command_map import command_group
 from sekimori.cli.commands.export import export
 from sekimori.cli.options import (
     DEFAULT_DATA,
@@ -21,31 +22,42 @@ from sekimori.cli.options import (
 )
 from sekimori.cli.terminal import print_json, print_table, say
 
-group = typer.Typer(help="The transparency log: export, checkpoints, forks.", no_args_is_help=True)
+group = command_group(
+    "The transparency log: export, checkpoints, forks. What an auditor gets who trusts neither you nor us.",
+    "sekimori ledger export /media/usb/audit --all",
+    "sekimori ledger checkpoint --qr",
+)
 
 group.command("export")(export)
 
-_COLUMNS = ("log", "state", "published", "locked", "stored", "checkpoint", "fault")
+_COLUMNS = ("log", "state", "published", "locked", "stored", "told", "checkpoint", "age_s", "fault")
 
 
 @group.command("status")
 def status(
     json: Json = False, data: Data = DEFAULT_DATA, keys: Keys = DEFAULT_KEYS, config: ConfigFile = None
 ) -> None:
-    """List the logs of this machine: how far each is published, locked elsewhere, and stored.
+    """List the logs of this machine: how far each is published, locked elsewhere, stored, and told of; witnesses.
+
+    Witnesses cosign the super-log, which tells of every tree. Below the table: who cosigned its newest checkpoint
+    and when, what is lacking, when the gate closes for it, and which log goes on for one that was given up.
 
     \b
     Example:
       sekimori ledger status --json
     """
-    from sekimori.cli.ledger_status import rows
+    import time
 
-    found = [asdict(row) for row in rows(installation(data, keys, config))]
+    from sekimori.cli.ledger_status import status as read
+
+    found = read(installation(data, keys, config), configured(config).ledger, time.time())
     if json:
-        for row in found:
-            print_json(row)
-    else:
-        print_table(_COLUMNS, found)
+        for row in found.rows:
+            print_json(asdict(row))
+        return
+    print_table(_COLUMNS, [asdict(row) for row in found.rows])
+    for ja, en in found.sentences:
+        say(f"{ja} {en}")
 
 
 @group.command("checkpoint")

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sekimori.cli.config import Config
     from sekimori.cli.places import Places
     from sekimori.store.exporting.disclosing import Disclosed
+    from sekimori.store.exporting.exported import Auditing
     from sekimori.store.exporting.proving import Proofs
 
 _PRIVATE = 0o600
@@ -43,7 +44,7 @@ def prove(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="Write the files that the commands need into this new folder."),
+        typer.Option("--out", help="Write proof, README and all that checking needs into this new folder."),
     ] = None,
     json: Json = False,
     data: Data = DEFAULT_DATA,
@@ -52,14 +53,17 @@ def prove(
 ) -> None:
     """Prove that a record is in the ledger; with --disclose, that this is what was asked or answered.
 
-    The proof tells nothing of the content. A disclosure does, needs a reason, and is itself a record.
+    The proof tells nothing of the content. A disclosure does, needs a reason, and is itself a record. The folder
+    has a README: what the proof shows, what it does not, and the commands to check it without Sekimori.
 
     \b
     Examples:
       sekimori prove 01J... --out ./proof
       sekimori prove 01J... --disclose prompt --reason "inquiry 2026-15" --out ./proof
     """
+    from sekimori.cli.exporting import auditing
     from sekimori.store.exporting.disclosing import WHAT
+    from sekimori.store.exporting.proof_files import proof_files
 
     if disclose is not None and disclose not in WHAT:
         raise UsageError(f'--disclose "{disclose}" is none.', hint="Write prompt or output.")
@@ -69,9 +73,10 @@ def prove(
         from sekimori.cli.reading import reader as reading
 
         reader = reading(places, settings, account=account, reason=reason)
-    proofs = _proofs(places, settings, record_id)
+    trusted = auditing(places, settings)
+    proofs = _proofs(places, settings, trusted, record_id)
     disclosed = _disclosed(places, record_id, disclose, reader) if disclose and reader else []
-    files = _files(places, proofs, disclosed, disclose or "")
+    files = proof_files(record_id, proofs, trusted, disclosed, disclose or "")
     if out is not None:
         _write(out, files)
     if json:
@@ -80,17 +85,16 @@ def prove(
         _print(record_id, proofs, disclosed, disclose or "", out)
 
 
-def _proofs(places: Places, config: Config, rid: str) -> Proofs:
+def _proofs(places: Places, config: Config, trusted: Auditing, rid: str) -> Proofs:
     from sekimori.cli.catch_up import catch_up
     from sekimori.cli.evidence import outside
-    from sekimori.cli.exporting import auditing
     from sekimori.cli.opened import store
     from sekimori.store.engine import reading
     from sekimori.store.exporting.proving import prove as proofs_of
 
     catch_up(places)
     with store(places) as engine, reading(engine) as connection:
-        return proofs_of(connection, outside(places, config), auditing(places, config), rid)
+        return proofs_of(connection, outside(places, config), trusted, rid)
 
 
 def _disclosed(places: Places, rid: str, what: str, reader: Any) -> list[Disclosed]:
@@ -108,27 +112,13 @@ def _disclosed(places: Places, rid: str, what: str, reader: Any) -> list[Disclos
             return disclose(connection, Holding(connection, keys), rid, what)
 
 
-def _files(places: Places, proofs: Proofs, disclosed: Sequence[Disclosed], what: str) -> dict[str, bytes]:
-    """Return the files that the commands are about."""
-    from sekimori.cli.evidence import writers
-    from sekimori.ledger.tlog.keys import ssh_line
-    from sekimori.store.exporting.disclosing import names_of
-
-    files = {"policy": proofs.policy, "proxy.pub": "".join(map(ssh_line, writers(places))).encode()}
-    for leaf in proofs.leaves:
-        files[f"{leaf.tree}-{leaf.index}.json"] = leaf.envelope
-        files[f"{leaf.tree}-{leaf.index}.proof"] = leaf.proof
-    for name, one in zip(names_of(disclosed, what), disclosed, strict=True):
-        files[name] = one.data
-    return files
-
-
 def _write(folder: Path, files: dict[str, bytes]) -> None:
     from sekimori.store.exporting.folder import expect_new
 
     expect_new(folder)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name, content in files.items():
+        (folder / name).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with os.fdopen(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE), "wb") as file:
             file.write(content)
 
@@ -173,7 +163,7 @@ def _print(rid: str, proofs: Proofs, disclosed: Sequence[Disclosed], what: str, 
     from sekimori.cli.terminal import escape, escape_lines
     from sekimori.store.exporting.disclosing import command, names_of
 
-    print(f"Record {escape(rid)} has {len(proofs.leaves)} leaves.")
+    print(f"Record {escape(rid)} has {len(proofs.leaves)} {'leaf' if len(proofs.leaves) == 1 else 'leaves'}.")
     for leaf in proofs.leaves:
         name = f"{leaf.tree}-{leaf.index}"
         print(f"\n{leaf.tree}, leaf {leaf.index}:\n{leaf.envelope.decode()}\n")

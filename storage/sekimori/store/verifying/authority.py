@@ -92,7 +92,7 @@ def read_authority(connection: Connection, cipher: Cipher) -> Authority:
     found = Authority()
     for row in connection.execute(select(EVENT).order_by(EVENT.c.time_us, EVENT.c.id)):
         try:
-            event = open_event(cipher, row.id, row.sealed)
+            event = open_event(cipher, row)
             found.take(Order(row.id, row.kind, row.time_us, row.placed, event))
         except IntegrityError as error:
             found.faults.append(Fault("event", row.id, "altered", error.message))
