@@ -57,7 +57,7 @@ def compile_policy(folder: Path, *, quick: bool) -> Figure:
         taken.append((time.perf_counter() - before) * 1e3)
     place = folder / "flat"
     place.write_bytes(flat)
-    stall_ms, swap_ms, memory_mb = _in_a_worker(place)
+    stall_ms, swap_ms, memory_mb = in_a_worker(place, _load_slowly)
     return figure(
         "compile",
         "ms",
@@ -71,25 +71,27 @@ def compile_policy(folder: Path, *, quick: bool) -> Figure:
     )
 
 
-def _in_a_worker(place: Path) -> tuple[float, float, float]:
+def in_a_worker(place: Path, load: Callable[[bytes], object]) -> tuple[float, float, float]:
     """Load in a process of its own: the longest silence of its loop, the time, and the memory it took."""
     context = multiprocessing.get_context("spawn")
     receiving, sending = context.Pipe(duplex=False)
-    worker = context.Process(target=_worker, args=(place, sending))
+    worker = context.Process(target=_worker, args=(place, load, sending))
     worker.start()
     found: tuple[float, float, float] = receiving.recv()
     worker.join()
     return found
 
 
-def _worker(place: Path, sending: multiprocessing.connection.Connection) -> None:
-    held: list[Snapshot] = []
+def _worker(
+    place: Path, load: Callable[[bytes], object], sending: multiprocessing.connection.Connection
+) -> None:
+    held: list[object] = []
     # What the benchmarks' own modules left behind is no worker's: a collection would walk all of it.
     gc.collect()
     gc.freeze()
     before = _resident_mb()
     data = place.read_bytes()
-    thread = threading.Thread(target=lambda: held.append(_load_slowly(data)))
+    thread = threading.Thread(target=lambda: held.append(load(data)))
     begun = seen = time.perf_counter()
     thread.start()
     longest = 0.0

@@ -20,6 +20,7 @@ import durable
 import latency
 import memory
 import shelf
+import standing
 import throughput
 import verifying
 from figures import Figure
@@ -41,6 +42,7 @@ BENCHMARKS: dict[str, Callable[..., Figure]] = {
     "verify_rps": verifying.verify_rps,
     "decide": core.decide,
     "compile": core.compile_policy,
+    "standing": standing.standing,
     "wire_request": wire.read_chat,
     "wire_stream": wire.read_stream,
 }

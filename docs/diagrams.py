@@ -38,6 +38,7 @@ TITLES = {
     "issued_document": "Document handed out (交付文書)",
     "provided_document": "Document of a provider",
     "counted": "How far the record was counted",
+    "account": "Account, as it was noted",
 }
 _MARKED = re.compile(r"(<!-- diagrams -->\n).*?(<!-- /diagrams -->)", re.DOTALL)
 

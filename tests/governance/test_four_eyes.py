@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from sekimori.governance import (
+    advice,
     applying,
     appointment,
     assessment,
@@ -141,6 +142,42 @@ def test_a_deputy_decides_in_their_days_and_the_decision_says_so(start, end, dec
     assert (decision.by, decision.delegated, decision.authority) == ("yuki", True, "auth-taro")
 
 
+@pytest.mark.req("MOU-1-5", "UK-423-1a-イ")
+@pytest.mark.parametrize(
+    "of",
+    [
+        pytest.param({"by": person("Ｔaro"), "users": ("miki",)}, id="the applicant"),
+        pytest.param({"by": HANAKO, "users": ("hanako", "TARO")}, id="a user"),
+    ],
+)
+def test_a_deputy_does_not_decide_about_whoever_they_stand_in_for(of):
+    office = Office("gov").ready()
+    office.do(TARO, authority.DelegateAuthority("auth-taro", (Deputy(name="yuki", start=TODAY, end=TODAY),)))
+    office.submit(plan(users=of["users"]), by=of["by"]).examine(by=YUKI)
+    for command in (office.approval(), applying.RejectApplication("a1", "理由", office.hash())):
+        assert office.refused(YUKI, command) == "own-deputy"
+    office.authority(RIN)
+    office.do(RIN, authority.DelegateAuthority("auth-rin", (Deputy(name="yuki", start=TODAY, end=TODAY),)))
+    office.do(YUKI, office.approval())
+    assert office.get(Application, "a1").decision.authority == "auth-rin"
+
+
+@pytest.mark.req("MOU-1-5")
+def test_no_officer_alone_makes_somebody_decide():
+    office = Office("gov").ready()
+    deputy = (Deputy(name="yuki", start=TODAY, end=TODAY),)
+    for officer in (almighty("saki"), almighty("ken")):
+        assert office.refused(officer, authority.DelegateAuthority("auth-taro", deputy)) == "not-yours"
+
+
+def test_a_grant_is_not_resumed_by_the_deputy_of_its_applicant():
+    office = Office("gov").ready().granted(plan(users=("hanako",))).authority(HANAKO)
+    office.do(SAKI, SuspendGrant("g-a1", "確認"), authority.EndAuthority("auth-taro", "異動"))
+    deputy = (Deputy(name="yuki", start=TODAY, end=TODAY),)
+    office.do(person("hanako"), authority.DelegateAuthority("auth-hanako", deputy))
+    assert office.refused(YUKI, ResumeGrant("g-a1", "再開")) == "own-deputy"
+
+
 def test_nobody_makes_themself_the_deputy():
     office = Office("gov").ready()
     own = (Deputy(name="saki", start=TODAY, end=TODAY),)
@@ -232,6 +269,26 @@ def test_no_fact_that_decisions_hang_on_is_changed_by_one_person(field):
     changed = msgspec.structs.replace(FLAGGED, **{field: other[field]})
     assert office.refused(almighty("ken"), registering.DescribeService("chat", changed)) == "own-change"
     assert office.missing(KEN, registering.DescribeService("chat", changed)) == {field}
+
+
+def test_whoever_brought_the_facts_does_not_activate_them_though_another_edited_something_since():
+    office = Office("gov").risks().scope()
+    one, other = almighty("saki"), almighty("sho")
+    office.do(one, registering.RegisterService("chat", FACTS), registering.SetLogPlan("chat", LOG_PLAN))
+    office.do(other, registering.DescribeService("chat", msgspec.structs.replace(FACTS, name="Chat")))
+    for either in (one, other):
+        assert office.refused(either, registering.ActivateService("chat")) == "own-change"
+    office.do(TARO, registering.ActivateService("chat"))
+
+
+def test_the_advice_on_a_service_is_not_recorded_by_whoever_applies_for_it():
+    office = Office("gov").ready(FLAGGED)
+    office.do(almighty("hanako"), applying.DraftApplication("a1", plan(users=("miki",))))
+    office.do(HANAKO, advice.AskAdvice("v", "chat", next(iter(office.rules.book.advice_bodies))))
+    record = advice.RecordAdvice("v", "回答1", TODAY, "問題なし", PROOF)
+    assert office.refused(almighty("Hanako"), record) == "own-application"
+    office.do(HANAKO, applying.WithdrawApplication("a1"))
+    office.do(almighty("hanako"), record)
 
 
 def test_whoever_described_a_service_does_not_activate_it():

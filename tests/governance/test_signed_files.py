@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sekimori.governance.authority import ApprovalAuthority
 from sekimori.governance.refusals import Forbidden
 from sekimori.governance.rules import rules_for
-from sekimori.governance.signatures import Signature, signatures, signed_bytes
+from sekimori.governance.signatures import Signature, signatures, signed_bytes, vouched
 from sekimori.policy.document import read_document
 from support.offices import NOW, TODAY
 
@@ -125,3 +125,33 @@ def test_less_than_two_is_refused_in_government(given, authorities, profile):
 def test_an_unsigned_file_is_accepted_and_marked_in_an_enterprise():
     assert apply([], BOTH, "enterprise").unsigned is True
     assert apply([signed("taro")], BOTH, "enterprise").unsigned is False
+
+
+@pytest.mark.req("MOU-1-5")
+@pytest.mark.parametrize(
+    ("reached", "enough"),
+    [
+        pytest.param((), True, id="nobody else uses its groups"),
+        pytest.param(("chat",), True, id="grants of the same service do"),
+        pytest.param(("chat", "other"), False, id="grants of another service do"),
+    ],
+)
+def test_an_authority_for_one_service_lets_nobody_into_a_group_of_another(reached, enough):
+    document = read_document(TEXT, file="a.yaml", today=TODAY)
+    both = (authority("taro"), authority("yuki", service="chat"))
+    given, rules = [signed("taro"), signed("yuki")], rules_for("gov", NOW)
+    if enough:
+        assert len(vouched(document, BYTES, given, both, rules, NOW, reached=reached)) == 2
+    else:
+        with pytest.raises(Forbidden, match="unsigned"):
+            vouched(document, BYTES, given, both, rules, NOW, reached=reached)
+
+
+@pytest.mark.req("MOU-1-5")
+def test_a_member_of_a_group_that_no_grant_of_the_file_uses_does_not_sign_for_it_either():
+    text = TEXT.replace("    groups: [soumu]\n", "")
+    document = read_document(text, file="a.yaml", today=TODAY)
+    both = (authority("taro"), authority("yuki", holder="Ｈanako"))
+    given = [signed(name, text=text.encode()) for name in ("taro", "yuki")]
+    with pytest.raises(Forbidden, match="unsigned"):
+        vouched(document, text.encode(), given, both, rules_for("gov", NOW), NOW)

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from sekimori.governance import triage
+from sekimori.governance.accounts import AccountKept, Opener, note_accounts
 from sekimori.governance.acknowledgement import Acknowledge
 from sekimori.governance.actors import CLOCK_ROLE, ROLES, Actor
 from sekimori.governance.calendar import jst_date, jst_us
@@ -125,6 +126,7 @@ def everything_that_is_used():
     """Walk every row of every table."""
     office = UsingOffice("enterprise").ready().granted()
     _counted(office)
+    _accounts(office)
     _notices(office)
     _feedback(office)
     _tasks(office)
@@ -139,6 +141,27 @@ def everything_that_is_used():
 def _counted(office):
     office.run(_count_to(1))
     office.run(_count_to(2))
+
+
+def _accounts(office):
+    key = Opener(id="k1", mark="m", of=("g1",))
+    for status in ("OPEN", "DISABLED"):
+        account = AccountKept(id="bot", status=status, changed_us=1)
+        for fields in (
+            {},
+            {"roles": ("auditor",)},
+            {"password": "a"},
+            {"proxy_password": "b"},
+            {"keys": (key,)},
+            {"tokens": (key,)},
+            {},
+        ):
+            kept = msgspec.structs.replace(account, **fields)
+            office.run(
+                lambda state, actor, at, rules, kept=kept: note_accounts(state, [kept], actor, at, rules)
+            )
+    again = AccountKept(id="bot", status="OPEN", changed_us=2)
+    office.run(lambda state, actor, at, rules: note_accounts(state, [again], actor, at, rules))
 
 
 def _count_to(n):

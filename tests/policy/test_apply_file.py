@@ -141,8 +141,8 @@ REFUSED = [
     pytest.param("provider: openai", "provider: openai\n    provider: other", "stands here twice, first in line 4", id="key twice"),
     pytest.param("provider: openai", "provider: &x openai", "4: anchors and aliases are not used here", id="anchor"),
     pytest.param("provider: openai", "provider: !!python/name:os.system x", "4: tags (!…) are not used here", id="tag"),
-    pytest.param("grants:", "---\ngrants:", "one document a file", id="two documents"),
-    pytest.param("hosts: [api.openai.com]", "hosts: [api.openai.com", "6: expected", id="unclosed list"),
+    pytest.param("grants:", "---\ngrants:", "write one a file", id="two documents"),
+    pytest.param("hosts: [api.openai.com]", "hosts: [api.openai.com", "5: a bracket that is opened here is not closed", id="unclosed list"),
     pytest.param("  summarisers: [Yamada, sato]", "  summarisers:", "10: groups.summarisers: has no members; write []", id="no members"),
     pytest.param("  summarisers: [Yamada, sato]", "  - summarisers", "9: groups: must be a mapping", id="groups as a list"),
 ]  # fmt: skip

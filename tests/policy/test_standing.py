@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -22,10 +23,9 @@ from sekimori.policy.standing import (
     Owed,
     ServiceLimits,
     Standing,
-    dump_standing,
-    load_standing,
     same_standing,
 )
+from sekimori.policy.standing_file import dump_standing, load_standing
 
 STOPPED = [
     pytest.param({"suspended_grants": frozenset({"g-1"})}, Reason.SUSPENDED, id="the grant"),
@@ -152,3 +152,47 @@ def test_bytes_that_are_no_standing_are_unavailable(data: bytes) -> None:
         load_standing(data, hashlib.sha256(data).hexdigest())
     with pytest.raises(PolicyUnavailableError, match="hash"):
         load_standing(data, "0" * 64)
+
+
+PEOPLE = Standing(
+    acknowledged={"yamada": frozenset({"n/2", "d/1/2026-11-21"}), "sato": frozenset({"n/2"})},
+    overdue={"yamada": (Owed(service="llm", unanswered=20, since_us=1, conversations=("c",)),)},
+    consented={"suzuki": frozenset({"t/1"})},
+)
+
+
+def test_what_is_said_of_each_person_is_found_in_the_file_and_of_nobody_else() -> None:
+    data = dump_standing(PEOPLE)
+    read = load_standing(data, hashlib.sha256(data).hexdigest())
+    for field in ("acknowledged", "overdue", "consented"):
+        said, found = getattr(PEOPLE, field), getattr(read, field)
+        assert dict(found) == said
+        assert len(found) == len(said)
+        assert found.get("nobody") is None
+    assert read.owes("ＹＡＭＡＤＡ", "llm") == PEOPLE.owes("yamada", "llm")
+    assert same_standing(read, PEOPLE)
+    assert dump_standing(read) == data
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        pytest.param(lambda data: data[:-1], id="cut at the end"),
+        pytest.param(lambda data: data + b"\0", id="longer than it says"),
+        pytest.param(lambda data: b"SKSTND1\n" + data[8:], id="of another version"),
+        pytest.param(lambda data: data[:8] + b"\xff\xff\xff\x7f" + data[12:], id="a head without an end"),
+        pytest.param(lambda _: dump_standing(Standing(format=9)), id="a standing of another format"),
+    ],
+)
+def test_a_file_that_is_not_whole_is_unavailable(broken: Callable[[bytes], bytes]) -> None:
+    cut = broken(dump_standing(PEOPLE))
+    with pytest.raises(PolicyUnavailableError):
+        load_standing(cut, hashlib.sha256(cut).hexdigest())
+
+
+def test_a_person_whose_part_cannot_be_read_passes_no_rule() -> None:
+    data = dump_standing(PEOPLE)
+    altered = data.replace(b"yamada", b"yamad\xff")
+    read = load_standing(altered, hashlib.sha256(altered).hexdigest())
+    with pytest.raises(PolicyUnavailableError, match="person"):
+        read.owes("yamada", "llm")

@@ -39,6 +39,30 @@ def test_a_name_of_blanks_is_none(people, name):
 
 
 @pytest.mark.parametrize(
+    "name", ["clock", "Ｃｌｏｃｋ", "key/abcdefghij", "os: root", "sa\u200bki", "sa\u202eki", "a\x1b[2J"]
+)
+def test_nobody_is_called_like_what_is_no_person_nor_has_signs_that_nobody_sees(people, name):
+    with pytest.raises(UsageError, match="Nobody can be called that"):
+        people.add(name, now_us=1)
+
+
+def test_what_was_signed_and_replaced_is_told_from_what_is_new(policies):
+    def apply(text, *, by="taro"):
+        assert policies.apply("a.yaml", text, by="x", now_us=1, signed_by=(by,) if by else ()).text == text
+
+    assert not policies.is_replayed("a.yaml", "one")
+    apply("one")
+    assert not policies.is_replayed("a.yaml", "one")
+    assert policies.is_replayed("b.yaml", "one")
+    apply("two", by="")
+    assert policies.is_replayed("a.yaml", "one")
+    apply("three")
+    assert not policies.is_replayed("a.yaml", "two")
+    policies.withdraw("a.yaml", by="x", now_us=2)
+    assert policies.is_replayed("a.yaml", "three")
+
+
+@pytest.mark.parametrize(
     "change",
     [
         pytest.param(lambda p: p.set_password("sato", "$argon2id$1", now_us=1), id="password"),

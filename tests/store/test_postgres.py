@@ -11,10 +11,15 @@ import pytest
 from sqlalchemy import Engine, select, text
 from sqlalchemy.exc import ProgrammingError
 
-from sekimori.cli.config import Retention
+from sekimori.cli.config_storage import Retention
 from sekimori.governance.actors import STAFF, Actor
+from sekimori.governance.actors import clock as the_clock
+from sekimori.governance.conversation import Seen, conversation_id, note_exchanges
+from sekimori.governance.counting import answer_once
+from sekimori.governance.feedback import Feedback
 from sekimori.governance.reports import OpenReport
 from sekimori.ledger.lanes import START
+from sekimori.store.account_book import AccountBook, FindingAccounts
 from sekimori.store.engine import open_store, reading, session, writing
 from sekimori.store.erasing import Authority, Eraser
 from sekimori.store.finding import Query
@@ -250,9 +255,18 @@ def test_each_role_can_do_its_work(house, roles):
     assert house.log().content("r1", reader="sato", reader_source="os", reason="監査") is not None
     assert house.verify().ok
     with session(roles["administrator"]) as opened:
-        PersonRepo(opened, house.names).add("yamada", now_us=1)
+        account = PersonRepo(opened, house.names).add("yamada", now_us=1)
+        book_of(house).note(opened.connection(), [account], by="os: root")
         PolicyRepo(opened, house.names).apply("a.yaml", "one", by="root", now_us=1)
     governing_as(roles["governor"], house)
+    with session(roles["console"]) as opened:
+        PersonRepo(opened, house.names).set_disabled("yamada", disabled=True, now_us=2)
+    clock, alarms = house.clock, list[str]()
+    finding = FindingAccounts(
+        roles["governor"], house.names, book_of(house), clock=clock, alarm=alarms.append
+    )
+    assert finding.step()
+    assert alarms == []
     house.engine = roles["reader"]
     assert house.verify().ok
     with reading(roles["publisher"]) as connection:
@@ -275,6 +289,17 @@ def governing_as(engine: Engine, house: Installation) -> None:
     actor = Actor("hanako", frozenset({STAFF}))
     first, again = (governing.perform(told, actor, once="once") for _ in range(2))
     assert [event.digest for event in again.events] == [event.digest for event in first.events]
+    seen = [Seen("hanako", "chat", 1, 1, 1)]
+    governing.carry_out(lambda state, at, rules: note_exchanges(state, seen, the_clock(), at, rules))
+    talk = conversation_id("hanako", "chat", 1, "")
+    governing.carry_out(
+        lambda state, at, rules: answer_once(state, "t1", "hanako", talk, (), "WRONG", "違う", at, rules)
+    )
+    assert [each.text for each in governing.list("feedback") if isinstance(each, Feedback)] == ["違う"]
+
+
+def book_of(house: Installation) -> AccountBook:
+    return AccountBook(house.store_keys.store_key, clock=house.clock, new_id=lambda: f"noted-{house.clock()}")
 
 
 def test_each_role_can_do_its_work_on_the_ledger(house, roles):

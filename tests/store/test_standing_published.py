@@ -18,7 +18,8 @@ from sekimori.policy.decide import decide
 from sekimori.policy.document import plain_host
 from sekimori.policy.facts import Facts
 from sekimori.policy.flat import load_flat
-from sekimori.policy.standing import Standing, load_standing
+from sekimori.policy.standing import Standing
+from sekimori.policy.standing_file import load_standing
 from sekimori.store.compiling import Compiler
 from sekimori.store.engine import session
 from sekimori.store.events import POLICY, Event, EventRepo

@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from sekimori.governance.actors import APPROVAL_AUTHORITY, SECURITY_OFFICER, STAFF, Actor
+from sekimori.governance.actors import APPROVAL_AUTHORITY, SECURITY_OFFICER, STAFF, Actor, same
+from sekimori.governance.application import Application
 from sekimori.governance.calendar import jst_date
 from sekimori.governance.change import Change, Changing
 from sekimori.governance.machine import START, Case, Machine, Transition
@@ -21,6 +22,7 @@ from sekimori.governance.service import RegisteredService
 from sekimori.governance.state import Aggregate, Evidence, State
 
 _RECORDERS = (APPROVAL_AUTHORITY, SECURITY_OFFICER)
+_OVER = ("REJECTED", "WITHDRAWN")
 
 
 class AdviceRecord(Aggregate, frozen=True, kw_only=True):
@@ -81,15 +83,22 @@ def _is_proven(case: Case[AdviceRecord]) -> None:
         raise refuse("incomplete", missing=missing)
 
 
+def _applies_for_nothing_there(case: Case[AdviceRecord]) -> None:
+    for each in case.state.all(Application):
+        about = each.plan.external_service == case.subject.service and each.status not in _OVER
+        if about and same(each.applicant, case.actor.name):
+            raise refuse("own-application")
+
+
 MACHINE = Machine(
     AdviceRecord.noun,
     [
         Transition(START, "ask", "ASKED", (), (STAFF, *_RECORDERS)),
-        Transition("ASKED", "record", "ANSWERED", ("is_proven",), _RECORDERS),
+        Transition("ASKED", "record", "ANSWERED", ("is_proven", "applies_for_nothing_there"), _RECORDERS),
         Transition("ASKED", "withdraw", "WITHDRAWN", (), _RECORDERS),
         Transition("ANSWERED", "withdraw", "WITHDRAWN", (), _RECORDERS),
     ],
-    {"is_proven": _is_proven},
+    {"is_proven": _is_proven, "applies_for_nothing_there": _applies_for_nothing_there},
 )
 
 

@@ -308,7 +308,9 @@ def _decide(
 
 def _decision(case: Case[Application], verdict: Literal["APPROVED", "REJECTED", "RETURNED"]) -> Decision:
     state, application, at_us = case.state, case.subject, case.at_us
-    by = deciding(state, case.actor, application.plan.external_service, application.unit, at_us)
+    plan = application.plan
+    about = (application.applicant, *plan.users)
+    by = deciding(state, case.actor, plan.external_service, application.unit, at_us, about=about)
     held = rules_in_force(state, at_us)
     consent = consent_for(state, application)
     assessment = assessment_for(state, application, at_us, case.rules)

@@ -109,7 +109,8 @@ def _everything_still_holds(case: Case[Appointment]) -> None:
 def _is_not_whoever_decides(case: Case[Appointment]) -> None:
     application = case.state.get(Application, case.subject.application)
     plan = application.plan
-    deciding(case.state, case.actor, plan.external_service, application.unit, case.at_us)
+    about = (application.applicant, *plan.users)
+    deciding(case.state, case.actor, plan.external_service, application.unit, case.at_us, about=about)
     decided = application.decision.by if application.decision else ""
     if same(case.subject.administrator, case.actor.name) or same(case.subject.administrator, decided):
         raise refuse("own-appointment")

@@ -54,7 +54,15 @@ def is_not_among_the_users(case: Case[Application]) -> None:
 
 def holds_authority(case: Case[Application]) -> None:
     """Let only an authority for this service and unit decide, or a deputy in their days."""
-    deciding(case.state, case.actor, case.subject.plan.external_service, case.subject.unit, case.at_us)
+    plan = case.subject.plan
+    deciding(
+        case.state,
+        case.actor,
+        plan.external_service,
+        case.subject.unit,
+        case.at_us,
+        about=(case.subject.applicant, *plan.users),
+    )
 
 
 def an_authority_lives(case: Case[Application]) -> None:

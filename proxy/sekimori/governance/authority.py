@@ -1,7 +1,8 @@
 """Who may decide: approval authorities (許可権限者) per service and unit, their deputies, and roles.
 
 Both are proposed by one person and confirmed by another, who is not the one it is about: nobody approves
-their own role. A deputy (代決者) decides only between two days, and the decision says so.
+their own role. A deputy (代決者) decides only between two days, and the decision says so; nobody but the holder
+names one alone, and a deputy does not decide about whoever they stand in for.
 """
 
 from __future__ import annotations
@@ -148,10 +149,10 @@ def _did_not_propose_it(case: Case[Any]) -> None:
 
 
 def _may_delegate(case: Case[Any]) -> None:
-    holder = same(case.subject.holder, case.actor.name)
     if among(case.actor.name, tuple(deputy.name for deputy in case.command.deputies)):
         raise refuse("own-role")
-    if not holder and not case.actor.has(*_OFFICERS):
+    # Of somebody absent, an officer proposes an authority for the days, which a second one confirms.
+    if not same(case.subject.holder, case.actor.name):
         raise refuse("not-yours", who=case.subject.holder)
 
 
@@ -206,7 +207,7 @@ def confirm_authority(
 def delegate_authority(
     state: State, command: DelegateAuthority, actor: Actor, at_us: int, rules: Rules
 ) -> Change:
-    """Name deputies; the holder or an officer does, never the deputy."""
+    """Name deputies; the holder does, nobody else."""
     authority = state.get(ApprovalAuthority, command.id)
     _check_deputies(authority.holder, command.deputies)
     return _move(
@@ -263,8 +264,13 @@ def authorities_for(state: State, service: str, unit: str, at_us: int) -> list[A
     return sorted(found, key=lambda each: (each.service == ANY, each.unit == ANY, each.id))
 
 
-def deciding(state: State, actor: Actor, service: str, unit: str, at_us: int) -> Deciding:
-    """Say by which authority ``actor`` may decide; raises ``Forbidden`` if by none."""
+def deciding(
+    state: State, actor: Actor, service: str, unit: str, at_us: int, *, about: tuple[str, ...] = ()
+) -> Deciding:
+    """Say by which authority ``actor`` may decide; raises ``Forbidden`` if by none.
+
+    ``about`` are the people whom the decision is about: nobody stands in for one of them.
+    """
     living = authorities_for(state, service, unit, at_us)
     if not living:
         raise refuse("no-authority")
@@ -273,9 +279,12 @@ def deciding(state: State, actor: Actor, service: str, unit: str, at_us: int) ->
         for authority in living:
             if same(authority.holder, actor.name):
                 return Deciding(authority.id, delegated=False)
-        for authority in living:
-            if authority.standing_in(actor.name, day):
+        stood_for = [each for each in living if each.standing_in(actor.name, day)]
+        for authority in stood_for:
+            if not among(authority.holder, about):
                 return Deciding(authority.id, delegated=True)
+        if stood_for:
+            raise refuse("own-deputy")
     raise refuse("not-authority")
 
 

@@ -121,6 +121,12 @@ def _decides_on_it(case: Case[Grant]) -> None:
     deciding(case.state, case.actor, case.subject.service, case.subject.unit, case.at_us)
 
 
+def _decides_for_somebody_else(case: Case[Grant]) -> None:
+    grant = case.subject
+    about = (grant.applicant, *grant.users)
+    deciding(case.state, case.actor, grant.service, grant.unit, case.at_us, about=about)
+
+
 def _is_not_the_applicant(case: Case[Grant]) -> None:
     if same(case.subject.applicant, case.actor.name):
         raise refuse("own-application")
@@ -204,7 +210,7 @@ MACHINE = Machine(
     {
         "may_stop_it": _may_stop_it,
         "may_end_it": _may_end_it,
-        "decides_on_it": _decides_on_it,
+        "decides_on_it": _decides_for_somebody_else,
         "is_not_the_applicant": _is_not_the_applicant,
         "is_not_among_the_users": _is_not_among_the_users,
         "gives_a_reason": _gives_a_reason,

@@ -1,7 +1,8 @@
 """Services that an applied file owns, as the register sees them: it shows them, and nobody edits them by hand.
 
 Carried out with each ``sekimori apply``, by the clock: the decision is the file's, and who signed it stands
-there. A service that its file no longer says is suspended here, so that no grant on it lives on.
+there. A service that its file no longer says is suspended here, so that no grant on it lives on. What a person
+stopped, a file does not start again: applying it once more is no decision about that.
 """
 
 from __future__ import annotations
@@ -14,7 +15,15 @@ from sekimori.governance.change import Change, Changing
 from sekimori.governance.machine import START, Case, Machine, Transition
 from sekimori.governance.refusals import refuse
 from sekimori.governance.rules import Rules
-from sekimori.governance.service import POLICY_CONTRACT, Contract, Facts, Flag, RegisteredService
+from sekimori.governance.service import (
+    DISOWNED,
+    POLICY_CONTRACT,
+    Contract,
+    Facts,
+    Flag,
+    RegisteredService,
+    stopped_by_hand,
+)
 from sekimori.governance.state import State
 from sekimori.policy import model
 
@@ -30,7 +39,7 @@ MACHINE = Machine(
         Transition("ACTIVE", "own_suspended", "SUSPENDED", (), _CLOCK),
         Transition("SUSPENDED", "own_suspended", "SUSPENDED", (), _CLOCK),
         Transition("ACTIVE", "disown", "SUSPENDED", (), _CLOCK),
-        # Retired by hand: the file brings it back only under another id.
+        # Retired by hand: a file brings it back only under another id.
     ],
     {},
 )
@@ -46,26 +55,35 @@ def own_services(state: State, owned: Owned, at_us: int, rules: Rules) -> Change
     changing = Changing(state, actor, at_us)
     for id_, (file, service) in sorted(owned.items()):
         before = state.find(RegisteredService, id_)
+        if before is not None and before.status == "RETIRED":
+            continue
         facts = _facts(service, file)
         fresh = before or RegisteredService(tenant=state.tenant, id=id_, status=START, facts=facts)
-        verb = "own" if service.status == "active" else "own_suspended"
+        stopped = stopped_by_hand(fresh)
+        verb = "own" if service.status == "active" and not stopped else "own_suspended"
         status = MACHINE.move(verb, Case(state, fresh, None, actor, at_us, rules))
-        fields: dict[str, Any] = {"status": status, "facts": facts, "owner_file": file, "suspended_for": ""}
+        why = fresh.suspended_for if stopped else ""
+        fields: dict[str, Any] = {"status": status, "facts": facts, "owner_file": file, "suspended_for": why}
         if before is None or any(getattr(before, name) != value for name, value in fields.items()):
             changing.edit(verb, fresh, **fields)
     for entry in list(state.all(RegisteredService)):
         if entry.owner_file and entry.id not in owned and entry.status == "ACTIVE":
             status = MACHINE.move("disown", Case(state, entry, None, actor, at_us, rules))
-            changing.edit("disown", entry, status=status, suspended_for="file")
+            changing.edit("disown", entry, status=status, suspended_for=DISOWNED)
     return changing.done()
 
 
-def check_owned(state: State, owned: Owned) -> None:
-    """Refuse a file that says a service which is kept by hand; nothing is changed."""
-    for id_ in owned:
+def check_owned(state: State, owned: Owned, *, applied: str = "") -> None:
+    """Refuse a file that says a service which is kept by hand; nothing is changed.
+
+    ``applied`` is the file that is applied now: it may not say a service that was retired.
+    """
+    for id_, (file, _) in owned.items():
         entry = state.find(RegisteredService, id_)
         if entry is not None and not entry.owner_file:
             raise refuse("kept-by-hand", id=id_)
+        if entry is not None and entry.status == "RETIRED" and file == applied:
+            raise refuse("retired", id=id_)
 
 
 def _facts(service: model.Service, file: str) -> Facts:

@@ -84,6 +84,11 @@ REFUSALS: dict[str, Text] = {
         "サービス {id} は台帳で管理されているため、適用ファイルでは変更できません。",
         "The service {id} is kept in the register by hand; a file cannot take it over.",
     ),
+    "retired": Text(
+        409,
+        "サービス {id} は廃止されています。別のIDで登録してください。",
+        "The service {id} was retired; it comes back only under another id.",
+    ),
     # four eyes
     "own-application": Text(
         403, "申請者本人は審査・承認できません。", "Nobody examines or decides on their own application."
@@ -93,6 +98,11 @@ REFUSALS: dict[str, Text] = {
     ),
     "own-change": Text(
         403, "変更した本人は承認できません。", "A change needs the approval of somebody else than its editor."
+    ),
+    "own-deputy": Text(
+        403,
+        "申請者または利用者の代決者として、その申請について決定することはできません。",
+        "A deputy does not decide about the applicant or the users for whom they stand in.",
     ),
     "own-role": Text(403, "自分の役割を自分で承認できません。", "Nobody approves their own role."),
     "own-assessment": Text(403, "申請者本人は評価者になれません。", "The assessor may not be the applicant."),
@@ -194,5 +204,12 @@ REFUSALS: dict[str, Text] = {
         403,
         "異なる{needed}名の許可権限者の署名が必要です（有効な署名：{found}）。",
         "{needed} different approval authorities must sign the file; {found} did.",
+    ),
+    "replayed": Text(
+        409,
+        "この内容は以前に署名・適用され、その後置き換えられたか、別のファイル名で適用されています。"
+        "日付等を書き加え、署名し直してください。",
+        "These very bytes were signed and applied before, and replaced since or applied under another name: "
+        "write today's date into the file and have it signed anew.",
     ),
 }

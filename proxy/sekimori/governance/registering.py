@@ -16,6 +16,7 @@ from sekimori.governance.actors import (
     SECURITY_OFFICER,
     SYSTEM_ADMINISTRATOR,
     Actor,
+    among,
     same,
 )
 from sekimori.governance.change import Change, Changing
@@ -31,6 +32,7 @@ from sekimori.governance.service import (
     Proposal,
     RegisteredService,
     TermsDocument,
+    stopped_by_hand,
 )
 from sekimori.governance.state import State, digest
 
@@ -116,6 +118,12 @@ def _by_hand(case: Case[RegisteredService]) -> None:
         raise refuse("owned-by-file", file=case.subject.owner_file)
 
 
+def _was_stopped_by_hand(case: Case[RegisteredService]) -> None:
+    # A file that says "suspended", or says the service no more, is answered by another file.
+    if case.subject.owner_file and not stopped_by_hand(case.subject):
+        _by_hand(case)
+
+
 def _keeps_four_eyes_facts(case: Case[RegisteredService]) -> None:
     changed = [
         name
@@ -133,7 +141,8 @@ def _is_not_the_editor(case: Case[RegisteredService]) -> None:
 
 
 def _did_not_describe_it(case: Case[RegisteredService]) -> None:
-    if same(case.subject.editor, case.actor.name):
+    # Whoever describes a draft after its registrar has seen, and may not have changed, what decisions hang on.
+    if among(case.actor.name, (case.subject.editor, case.subject.brought_by)):
         raise refuse("own-change")
 
 
@@ -170,6 +179,7 @@ def _scope_admits_it(case: Case[RegisteredService]) -> None:
 
 GUARDS = {
     "is_kept_by_hand": _by_hand,
+    "was_stopped_by_hand": _was_stopped_by_hand,
     "keeps_the_facts_that_need_two_people": _keeps_four_eyes_facts,
     "has_a_proposal": _is_proposed,
     "is_not_the_editor": _is_not_the_editor,
@@ -181,7 +191,7 @@ GUARDS = {
     "a_published_scope_admits_it": _scope_admits_it,
 }
 _READY = ("is_described", "contract_is_complete", "log_plan_is_complete", "a_published_scope_admits_it")
-_HAND, _WHY = "is_kept_by_hand", "gives_a_reason"
+_HAND, _WHY, _STOPPED = "is_kept_by_hand", "gives_a_reason", "was_stopped_by_hand"
 
 
 def _kept(verb: str, guards: tuple[str, ...], roles: tuple[str, ...]) -> list[Transition]:
@@ -199,12 +209,15 @@ MACHINE = Machine(
         *_kept("set_log_plan", (), _EDITORS),
         Transition("DRAFT", "activate", "ACTIVE", ("did_not_describe_it", *_READY), _DECIDERS),
         Transition("ACTIVE", "suspend", "SUSPENDED", (_WHY,), _STOPPERS),
+        # What a file brings was decided with the file; here it is only started again.
+        Transition("SUSPENDED", "resume", "ACTIVE", (_WHY, _STOPPED), _DECIDERS, when="a_file_owns_it"),
         Transition("SUSPENDED", "resume", "ACTIVE", (_WHY, *_READY), _DECIDERS),
         Transition("DRAFT", "retire", "RETIRED", (_WHY,), _DECIDERS),
         Transition("ACTIVE", "retire", "RETIRED", (_WHY,), _DECIDERS),
         Transition("SUSPENDED", "retire", "RETIRED", (_WHY,), _DECIDERS),
     ],
     GUARDS,
+    {"a_file_owns_it": lambda case: bool(case.subject.owner_file)},
 )
 
 
@@ -220,6 +233,7 @@ def register_service(
         facts=facts,
         terms=command.terms,
         editor=actor.name,
+        brought_by=actor.name,
         owner_file=command.owner_file,
     )
     status = MACHINE.move("register", Case(state, service, command, actor, at_us, rules))
@@ -250,7 +264,8 @@ def approve_facts(state: State, command: ApproveFacts, actor: Actor, at_us: int,
     if service.proposal is not None:
         if digest(service.proposal) != command.proposal:
             raise refuse("stale")
-        fields |= {"facts": service.proposal.facts, "editor": service.proposal.by}
+        by = service.proposal.by
+        fields |= {"facts": service.proposal.facts, "editor": by, "brought_by": by}
     return _move("approve_facts", state, command, actor, at_us, rules, **fields)
 
 

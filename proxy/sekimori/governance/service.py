@@ -150,8 +150,15 @@ class Proposal(Value, frozen=True):
     reason: str
 
 
+DISOWNED = "file"
+"""Why a service is suspended that its file no longer says."""
+
+
 class RegisteredService(Aggregate, frozen=True, kw_only=True):
-    """An entry of the register (台帳)."""
+    """An entry of the register (台帳).
+
+    ``editor`` wrote last; ``brought_by`` brought the facts that decisions hang on, as they are in force.
+    """
 
     noun: ClassVar[str] = "service"
 
@@ -160,6 +167,7 @@ class RegisteredService(Aggregate, frozen=True, kw_only=True):
     log_plan: LogPlan = LogPlan()
     proposal: Proposal | None = None
     editor: str = ""
+    brought_by: str = ""
     suspended_for: str = ""
     owner_file: str = ""
 
@@ -202,3 +210,8 @@ class RegisteredService(Aggregate, frozen=True, kw_only=True):
             flags=tuple(sorted({flag.code for flag in facts.flags})),
             status="active" if active else "suspended",
         )
+
+
+def stopped_by_hand(service: RegisteredService) -> bool:
+    """Say whether a person suspended it: a file that says so, or says it no more, gives no reason."""
+    return service.status == "SUSPENDED" and service.suspended_for not in ("", DISOWNED)

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from sekimori.governance.authority import ApprovalAuthority
+from sekimori.governance.authority import ANY, ApprovalAuthority
 from sekimori.governance.calendar import jst_date
 from sekimori.governance.refusals import refuse
 from sekimori.governance.rules import Rules
@@ -99,29 +99,42 @@ def vouched(
     authorities: Iterable[ApprovalAuthority],
     rules: Rules,
     at_us: int,
+    *,
+    reached: Collection[str] = (),
 ) -> tuple[ApprovalAuthority, ...]:
     """Give those who vouch for a document; raises ``Forbidden`` where the profile needs more of them.
 
-    Whoever is a user of one of its grants does not count, nor an authority that does not cover each
-    service that the file grants.
+    Whoever is a user of one of its grants or a member of one of its groups does not count, nor an authority
+    that does not cover each service that the file says, grants, or reaches by its groups. ``document`` holds
+    the grants that the file changes; of services and groups those count that are its own. ``reached`` are
+    the services of the register's grants that use one of its groups.
     """
-    found = [each for each in signers(text, given, authorities, at_us) if _may_sign(each, document)]
+    found = [each for each in signers(text, given, authorities, at_us) if _may_sign(each, document, reached)]
     if len(found) < rules.signatures_needed:
         raise refuse("unsigned", needed=rules.signatures_needed, found=len(found))
     return tuple(found)
 
 
-def _may_sign(authority: ApprovalAuthority, document: Document) -> bool:
-    name = canonical_name(authority.holder)
+def _may_sign(authority: ApprovalAuthority, document: Document, reached: Collection[str]) -> bool:
+    services = {grant.service for grant in document.grants.values()} | set(reached)
+    services |= {id_ for id_ in document.services if document.file_of("service", id_) == document.file}
+    covered = authority.service == ANY or services <= {authority.service}
+    return covered and not _is_a_user(canonical_name(authority.holder), document)
+
+
+def _is_a_user(name: str, document: Document) -> bool:
     members = {
         group: {canonical_name(member) for member in entry.members}
         for group, entry in document.groups.items()
     }
-    for grant in document.grants.values():
-        own = name in grant.users or any(name in members.get(group, ()) for group in grant.groups)
-        if own or authority.service not in ("*", grant.service):
-            return False
-    return True
+    own = {group for group in members if document.file_of("group", group) == document.file}
+    holds = {canonical_name(group) for group, named in members.items() if name in named}
+    if any(name in members[group] for group in own):
+        return True
+    return any(
+        name in map(canonical_name, grant.users) or not holds.isdisjoint(map(canonical_name, grant.groups))
+        for grant in document.grants.values()
+    )
 
 
 def _good(text: bytes, signature: Signature, authority: ApprovalAuthority) -> bool:

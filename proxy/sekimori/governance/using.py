@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sekimori.governance import (
+    accounts,
     acknowledgement,
     commands,
     content_reading,
@@ -73,6 +74,7 @@ NOUNS: dict[str, type[Aggregate]] = {
         *(feedback.FeedbackToken, feedback.Feedback, triage.TriageTask, trial.TrialConsent),
         *(secondary_use.SecondaryUse, limiting.ServiceLimits, review_sheet.ReviewSheet),
         *(content_reading.ContentReading, issued.IssuedDocument, provided.ProvidedDocument, counting.Counted),
+        accounts.AccountKept,
     )
 }
 MACHINES: dict[str, Machine] = {
@@ -82,6 +84,7 @@ MACHINES: dict[str, Machine] = {
         *(feedback.MACHINE, triage.MACHINE, trial.MACHINE, secondary_use.MACHINE, limiting.MACHINE),
         review_sheet.MACHINE,
         *(content_reading.MACHINE, issued.MACHINE, provided.MACHINE, counting.MACHINE),
+        accounts.MACHINE,
     )
 }
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import date
 
 from sekimori.errors import SekimoriError
-from sekimori.policy.fields import Entry
+from sekimori.policy.fields import MISSING, Entry
 from sekimori.policy.model import (
     ADVISORY_REQUIRED,
     CHECKLIST,
@@ -53,7 +53,7 @@ def plain_host(name: str) -> str:
 def read_service(entry: Entry, check_host: Callable[[str], str]) -> Service:
     """Read one entry of ``services``."""
     if not entry.has("hosts"):
-        entry.fault("hosts", "is missing")
+        entry.fault("hosts", MISSING.format("hosts"))
     identifier = entry.identifier()
     return Service(
         id=identifier,
@@ -105,7 +105,7 @@ def read_groups(top: Entry) -> Iterator[tuple[Entry, Group]]:
     if node is None:
         return
     if not isinstance(node, Fields):
-        top.fault("groups", "must be a mapping of names to members")
+        top.fault("groups", "must be a mapping of names to members; write a line name: [a, b] for each")
         return
     names = Entry(node, "groups", {key.text for key, _ in node.pairs}, top.faults)
     for key, value in node.pairs:
@@ -157,7 +157,7 @@ def read_grant(entry: Entry) -> Grant:
 def _period(entry: Entry) -> Period:
     period = entry.entry("period", ("start", "end"))
     if period is None:
-        entry.fault("period", "is missing")
+        entry.fault("period", "is missing; add a line period: {start: 2026-04-01, end: 2027-03-31}")
         return Period(start=_NEVER, end=_NEVER)
     return Period(start=period.required_day("start"), end=period.required_day("end"))
 

@@ -17,6 +17,9 @@ from sekimori.policy.checks import near
 from sekimori.policy.period import parse_date
 from sekimori.policy.tree import Fields, Items, Node, Scalar
 
+MISSING = "is missing; add a line {}: …"
+"""What is said of a field that must be there."""
+
 _MAX_TEXT = 500
 _MAX_ITEMS = 20_000
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -51,7 +54,7 @@ class Entry:
         self.parent = parent
         self._values: dict[str, Node] = {}
         if not isinstance(node, Fields):
-            self.fault("", "must be a mapping of keys to values")
+            self.fault("", "must be keys with values; write a line key: value for each")
             return
         for key, value in node.pairs:
             self._take(key, value, known)
@@ -114,7 +117,7 @@ class Entry:
         node = self._values.get(name)
         if node is None:
             if required:
-                self.fault(name, "is missing")
+                self.fault(name, MISSING.format(name))
             return ""
         return self._clean(name, node)
 
@@ -181,7 +184,7 @@ class Entry:
     def required_day(self, name: str) -> date:
         """Read a date that must be there."""
         if not self.has(name):
-            self.fault(name, "is missing")
+            self.fault(name, MISSING.format(name))
         return self.day(name) or _NEVER
 
     def each(self, name: str, read: Callable[[str], str]) -> tuple[str, ...]:
@@ -199,24 +202,24 @@ class Entry:
         if node is None:
             return []
         if not isinstance(node, Items):
-            self.fault(name, "must be a list")
+            self.fault(name, "must be a list; write it in brackets, as [a, b]")
             return []
         if len(node.items) > _MAX_ITEMS:
-            self.fault(name, f"has more than {_MAX_ITEMS} items")
+            self.fault(name, f"has more than {_MAX_ITEMS} items; use a group, or several entries")
             return []
         return node.items
 
     def _clean(self, name: str, node: Node) -> str:
         if not isinstance(node, Scalar):
-            self._note(node.line, name, "must be a single value")
+            self._note(node.line, name, "must be a single value, neither a list nor a mapping")
             return ""
         text = node.text.strip()
         if not text:
-            self._note(node.line, name, "is empty")
+            self._note(node.line, name, "is empty; write what belongs here, or leave the line out")
         elif len(text) > _MAX_TEXT:
-            self._note(node.line, name, f"is longer than {_MAX_TEXT} characters")
+            self._note(node.line, name, f"is longer than {_MAX_TEXT} characters; shorten it")
         elif any(unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") for char in text):
-            self._note(node.line, name, "holds a control or invisible character")
+            self._note(node.line, name, "holds a control or invisible character; type it anew")
         else:
             return text
         return ""

@@ -19,6 +19,8 @@ from sekimori.policy.agentkeys import AgentKey
 FORMAT = 1
 
 _REMEMBERED, _SHORT = 4096, 100
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_NOBODIES, _NOBODIES_BEGIN = frozenset({"clock"}), ("key/", "os:")
 
 
 def canonical_name(name: str) -> str:
@@ -31,6 +33,22 @@ def _canonical(name: str) -> str:
 
 
 _remembered = lru_cache(maxsize=_REMEMBERED)(_canonical)
+
+
+def name_fault(name: str) -> str:
+    """Say why nobody may be called that, nothing where somebody may.
+
+    Two names that look the same must not be two people, and who acts without being a person (the clock, an
+    agent by its key, whoever runs the system) must not have a namesake.
+    """
+    canonical = canonical_name(name)
+    if not canonical:
+        return "it is empty"
+    if any(unicodedata.category(sign) in _UNSEEN for sign in canonical):
+        return "it has signs that nobody sees"
+    if canonical in _NOBODIES or canonical.startswith(_NOBODIES_BEGIN):
+        return "it is kept for what is no person"
+    return ""
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -8,13 +8,11 @@ ids of the register: ``grant/scope`` of the snapshot is a part of ``grant``.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
 
-from sekimori.errors import PolicyUnavailableError
 from sekimori.policy.admission import Finding
 from sekimori.policy.codes import Reason
 from sekimori.policy.people import canonical_name
@@ -128,24 +126,6 @@ class Standing(_Value, frozen=True):
 
 
 EMPTY = Standing()
-
-
-def dump_standing(standing: Standing) -> bytes:
-    """Write a standing in its canonical bytes."""
-    return msgspec.json.encode(standing, order="deterministic")
-
-
-def load_standing(data: bytes | bytearray, expected_hash: str) -> Standing:
-    """Read what ``dump_standing`` wrote; raises ``PolicyUnavailableError`` if a byte of it differs."""
-    if hashlib.sha256(data).hexdigest() != expected_hash:
-        raise PolicyUnavailableError("The standing is damaged: its hash differs.")
-    try:
-        standing = msgspec.json.decode(data, type=Standing)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise PolicyUnavailableError(f"The standing cannot be read: {error}") from error
-    if standing.format != FORMAT:
-        raise PolicyUnavailableError(f"The standing has format {standing.format}, not {FORMAT}.")
-    return standing
 
 
 def same_standing(one: Standing, other: Standing) -> bool:

@@ -21,6 +21,9 @@ from ruamel.yaml.events import (
     SequenceEndEvent,
     SequenceStartEvent,
 )
+from ruamel.yaml.reader import ReaderError
+
+from sekimori.policy.yaml_words import place_and_words, plain, unreadable
 
 MAX_CHARS = 4 << 20
 MAX_DEPTH = 8
@@ -78,10 +81,11 @@ def read_tree(text: str) -> Node | None:
     except TreeError:
         raise
     except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        raise TreeError(mark.line + 1 if mark else 1, error.problem or "is not YAML") from error
+        raise TreeError(*place_and_words(error)) from error
+    except ReaderError as error:
+        raise TreeError(*unreadable(error, text)) from error
     except Exception as error:  # whatever the parser stumbles over is a fault of the file
-        raise TreeError(1, f"is not YAML: {type(error).__name__}") from error
+        raise TreeError(1, plain("")) from error
 
 
 def _build(text: str) -> Node | None:
@@ -92,7 +96,7 @@ def _build(text: str) -> Node | None:
         if isinstance(event, DocumentStartEvent):
             documents += 1
             if documents > 1:
-                raise TreeError(_line(event), "one document a file, please")
+                raise TreeError(_line(event), "a second document begins here; write one a file, without ---")
         elif isinstance(event, MappingEndEvent | SequenceEndEvent):
             open_nodes.pop()
         elif isinstance(event, NodeEvent):
@@ -104,7 +108,9 @@ def _build(text: str) -> Node | None:
             if not isinstance(node, Scalar):
                 open_nodes.append(node)
                 if len(open_nodes) > MAX_DEPTH:
-                    raise TreeError(node.line, f"is nested deeper than {MAX_DEPTH} levels")
+                    raise TreeError(
+                        node.line, f"this is nested deeper than {MAX_DEPTH} levels; nothing here needs that"
+                    )
     return None if isinstance(root, Scalar) and root.absent else root
 
 
@@ -132,4 +138,4 @@ def _attach(parent: Items | Fields, node: Node) -> None:
     elif isinstance(node, Scalar):
         parent.key = node
     else:
-        raise TreeError(node.line, "a key must be a single word")
+        raise TreeError(node.line, "a key is a single word; write key: value")

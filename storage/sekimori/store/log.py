@@ -30,6 +30,8 @@ from sekimori.store.tables import RECORD
 
 __all__ = ["LogReader", "Query"]
 
+_ID, _SHORTEST = 20, 6
+
 
 @dataclass(frozen=True, slots=True)
 class Stored:
@@ -69,6 +71,19 @@ class LogReader:
             for row, exchange in self._exchanges(connection).find(_one(rid)):
                 return _metadata(row, exchange)
         return None
+
+    def beginning(self, text: str) -> tuple[str, ...]:
+        """Return up to ten ids that begin with ``text``: that one alone where it is an id itself."""
+        wanted = text.strip().upper()
+        ids = select(RECORD.c.rid).where(RECORD.c.rid.in_({text, wanted}))
+        with reading(self._engine) as connection:
+            if found := connection.scalars(ids).all():
+                return (found[0],)
+            if len(wanted) < _SHORTEST:
+                return ()
+            # Ids are letters and digits, so that nothing lies after a Z.
+            ids = select(RECORD.c.rid).where(RECORD.c.rid.between(wanted, wanted + "Z" * _ID))
+            return tuple(connection.scalars(ids.order_by(RECORD.c.rid).limit(10)))
 
     def content(self, rid: str, *, reader: str, reader_source: str, reason: str) -> Content | None:
         """Record that ``reader`` reads this content, then return it; None when there is no such record."""

@@ -18,7 +18,7 @@ from sqlmodel import Session, col, select, update
 
 from sekimori.errors import UsageError
 from sekimori.policy.agentkeys import AgentKey
-from sekimori.policy.people import People, Person, canonical_name
+from sekimori.policy.people import People, Person, canonical_name, name_fault
 from sekimori.store.api_tokens import ApiToken
 from sekimori.store.bulk import Row
 from sekimori.store.tables import InviteRow, PersonRow
@@ -90,6 +90,8 @@ class PersonRepo:
         canonical = canonical_name(name)
         if not canonical:
             raise UsageError("A name is needed.", hint="Give one that is not only blanks.")
+        if fault := name_fault(canonical):
+            raise UsageError(f"Nobody can be called that: {fault}.", hint="Choose another name.")
         if self.get(canonical) is not None:
             raise UsageError(f"There is already an account {canonical}.", hint="Choose another name.")
         account = Account(

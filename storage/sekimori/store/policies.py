@@ -91,6 +91,21 @@ class PolicyRepo:
         query = select(PolicyDocumentRow).order_by(col(PolicyDocumentRow.version))
         return [self._opened(row) for row in self._session.exec(query)]
 
+    def is_replayed(self, file: str, text: str) -> bool:
+        """Tell whether signatures under ``text`` may be old: it was signed before, and is not what ``file`` says."""
+        latest = self._latest(file)
+        if latest is not None and not latest.withdrawn and latest.text == text:
+            return False
+        # One at a time: each may be as large as a policy gets.
+        said = select(PolicyDocumentRow.version).where(col(PolicyDocumentRow.withdrawn).is_(False))
+        for version in list(self._session.exec(said)):
+            row = self._session.get_one(PolicyDocumentRow, version)
+            before = self._opened(row)
+            self._session.expunge(row)
+            if before.signed_by and before.text == text:
+                return True
+        return False
+
     def latest_version(self) -> int:
         """Return the number of the newest version, 0 when nothing was ever applied."""
         return self._session.exec(select(func.max(col(PolicyDocumentRow.version)))).one() or 0

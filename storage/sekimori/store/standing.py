@@ -14,7 +14,8 @@ import msgspec
 from sqlalchemy import Connection, Engine
 
 from sekimori.errors import PolicyUnavailableError
-from sekimori.policy.standing import Standing, dump_standing, load_standing, same_standing
+from sekimori.policy.standing import Standing, same_standing
+from sekimori.policy.standing_file import dump_standing, load_standing
 from sekimori.store.engine import reading
 from sekimori.store.publishing_folder import PublishingFolder
 from sekimori.vault.pointers import STANDING, PointerSigner, StandingPointer, next_serial, read_pointer

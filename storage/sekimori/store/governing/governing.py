@@ -25,6 +25,7 @@ from sekimori.store.governing.lazy import Rows, state_of
 from sekimori.store.governing.once import OnceRepo, fingerprint
 from sekimori.store.governing.sealing import NOUNS, GovernedSeal
 from sekimori.store.governing.ticking import is_due, refresh_due
+from sekimori.store.governing.veiling import Veil
 from sekimori.store.governing.writing import Writer
 from sekimori.store.holding import StoreKeys
 from sekimori.store.tables import GOVERNED_EVENT, POLICY_DOCUMENT
@@ -53,7 +54,7 @@ class Governing:
     ) -> None:
         self._engine = engine
         self._seal = GovernedSeal(keys.policies)
-        self._cipher = keys.cipher
+        self._keys = keys
         self._clock = clock
         self._new_id = new_id
         self._profile: Profile = profile
@@ -96,7 +97,8 @@ class Governing:
     def state(self) -> Iterator[State]:
         """Give one consistent view, in which a thing is read when it is asked for."""
         with reading(self._engine) as connection:
-            yield state_of(connection, self._seal, self._tenant)
+            lifted = self._veil(connection).lifted
+            yield state_of(connection, self._seal, self._tenant, shown=lifted)
 
     def history(self, noun: str, id_: str, *, after: str = "", limit: int = 100) -> Sequence[Event]:
         """Give what happened to one thing, the oldest first; ``after`` is the version last seen."""
@@ -106,36 +108,42 @@ class Governing:
         # Each event is one version: they are counted from 1, without a gap.
         query = query.order_by(GOVERNED_EVENT.c.n).offset(int(after or 0)).limit(limit)
         with reading(self._engine) as connection:
-            return [self._seal.open_event(row).event for row in connection.execute(query)]
+            shown = self._veil(connection).lifted_event
+            return [shown(self._seal.open_event(row).event) for row in connection.execute(query).all()]
 
     def list(self, noun: str, *, after: str = "", limit: int = 100) -> Sequence[Aggregate]:
         """Give a page of things in the order in which they were made; ``after`` is the id last seen."""
         with reading(self._engine) as connection:
-            return (
-                Rows(connection, self._seal, self._tenant, noun).after(after, limit) if noun in NOUNS else []
-            )
+            lifted = self._veil(connection).lifted
+            rows = Rows(connection, self._seal, self._tenant, noun, shown=lifted)
+            return rows.after(after, limit) if noun in NOUNS else []
 
     def _carry_out(self, step: Step, expected: Expected, once: str, request: tuple[Any, ...]) -> Change:
         with writing(self._engine) as connection:
             take_turn(connection)
             asked = fingerprint(*request) if once else ""
             known = OnceRepo(connection, self._seal, self._tenant)
+            veil = self._veil(connection)
             if once and (before := known.find(once, asked)) is not None:
-                return before
+                return veil.lifted_change(before)
             state = state_of(connection, self._seal, self._tenant)
             _expect(state, expected)
             at_us = self._clock()
             rules = self._rules(at_us, _policy_version(connection))
             change = step(state, at_us, rules)
-            if change.events:
-                self._writer(connection).write(change, at_us, rules)
+            kept = veil.drawn(change)
+            if kept.events:
+                self._writer(connection).write(kept, at_us, rules)
             if once:
                 known.forget(at_us)
-                known.keep(once, asked, change, at_us)
+                known.keep(once, asked, kept, at_us)
         return Change(State(self._tenant).put(*change.values), change.events, change.values)
 
     def _writer(self, connection: Connection) -> Writer:
-        return Writer(connection, self._seal, self._cipher, new_id=self._new_id, random=self._random)
+        return Writer(connection, self._seal, self._keys.cipher, new_id=self._new_id, random=self._random)
+
+    def _veil(self, connection: Connection) -> Veil:
+        return Veil(connection, self._keys, self._random)
 
     def _rules(self, at_us: int, policy_version: str) -> UseRules:
         return use_rules_for(self._profile, at_us, use=self._settings, policy_version=policy_version)

@@ -5,7 +5,7 @@ Valid for as long as its connection's transaction, and for one thread.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Connection, Select, func, select
@@ -22,8 +22,17 @@ _AT_ONCE = 500
 class Rows(Mapping[str, Aggregate]):
     """One organisation's aggregates of one noun, in the order in which they were made."""
 
-    def __init__(self, connection: Connection, seal: GovernedSeal, tenant: str, noun: str) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        seal: GovernedSeal,
+        tenant: str,
+        noun: str,
+        *,
+        shown: Callable[[Aggregate], Aggregate] = lambda value: value,
+    ) -> None:
         self._connection = connection
+        self._shown = shown
         self._seal = seal
         self._tenant = tenant
         self._noun = noun
@@ -35,7 +44,7 @@ class Rows(Mapping[str, Aggregate]):
             row = self._connection.execute(self._query(GOVERNED.c.token == token)).first()
             if row is None:
                 raise KeyError(id_)
-            self._known[token] = self._seal.open(row)
+            self._known[token] = self._shown(self._seal.open(row))
         return self._known[token]
 
     def __iter__(self) -> Iterator[str]:
@@ -88,12 +97,18 @@ class Rows(Mapping[str, Aggregate]):
             yield self._open(row)
 
     def _open(self, row: Any) -> Aggregate:
-        return self._known.get(row.token) or self._seal.open(row)
+        return self._known.get(row.token) or self._shown(self._seal.open(row))
 
 
-def state_of(connection: Connection, seal: GovernedSeal, tenant: str) -> State:
-    """Give what one organisation has, as far as it is asked for."""
-    return State(tenant, {noun: Rows(connection, seal, tenant, noun) for noun in NOUNS})
+def state_of(
+    connection: Connection,
+    seal: GovernedSeal,
+    tenant: str,
+    *,
+    shown: Callable[[Aggregate], Aggregate] = lambda value: value,
+) -> State:
+    """Give what one organisation has, as far as it is asked for, and each thing as it is to be ``shown``."""
+    return State(tenant, {noun: Rows(connection, seal, tenant, noun, shown=shown) for noun in NOUNS})
 
 
 def state_on(connection: Connection, keys: StoreKeys, *, tenant: str = TENANT) -> State:
