@@ -7,7 +7,8 @@
 --
 --   CREATE ROLE node1 LOGIN PASSWORD '...' IN ROLE sekimori_archivist, sekimori_publisher, sekimori_governor;
 --
--- (`sekimori archive` runs the archivist and the publisher; `sekimori up` runs everything under one user.)
+-- (`sekimori archive` runs the archivist and the publisher; `sekimori up` runs everything under one user;
+-- `sekimori govern serve` needs governor, reader, console and publisher.)
 --
 -- Who holds what:
 --   owner          whoever runs this and `sekimori init`: migrates. No process runs under it.
@@ -87,6 +88,14 @@ GRANT SELECT, INSERT, DELETE ON governed_key, governed_once TO sekimori_governor
 GRANT SELECT ON governed, governed_event, governed_key TO sekimori_reader, sekimori_publisher;
 GRANT INSERT ON event TO sekimori_governor, sekimori_publisher;
 GRANT SELECT ON policy_document TO sekimori_governor;
+-- What somebody writes with feedback lies under a data key of theirs; accounts are held against what was noted.
+GRANT SELECT ON key_epoch, person TO sekimori_governor;
+GRANT SELECT, INSERT ON data_key TO sekimori_governor;
+-- What is done to an account is noted where it is done.
+GRANT SELECT, INSERT, UPDATE ON governed TO sekimori_administrator;
+GRANT SELECT, INSERT ON governed_event TO sekimori_administrator;
+GRANT SELECT, INSERT, DELETE ON governed_key TO sekimori_administrator;
+GRANT INSERT ON event TO sekimori_administrator;
 
 -- Accounts and policy; whoever changes them holds the one row of turn.
 GRANT SELECT, UPDATE ON turn TO sekimori_governor, sekimori_publisher, sekimori_administrator, sekimori_console;

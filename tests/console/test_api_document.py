@@ -29,6 +29,8 @@ async def served(scope, receive, send):
 
 SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
 SCHEMA.app = served
+# What is too long or too large is refused by what it is, not as something that could not be read.
+SCHEMA.config.checks.negative_data_rejection.expected_statuses += ["413", "414"]
 
 
 @SCHEMA.auth()
@@ -104,6 +106,52 @@ def test_the_interface_does_what_its_document_says(operation, asked):
 def test_the_interface_does_what_its_document_says_whatever_is_asked(operation, asked):
     hold(asked, operation, GenerationMode.POSITIVE, 100)
     hold(asked, operation, GenerationMode.NEGATIVE, 100)
+
+
+def chained(asked, house, *, examples, steps):
+    """Let each request use what answers before it gave, as far as the document leads from one to another."""
+    answers = []
+
+    class Chain(SCHEMA.as_state_machine()):  # type: ignore[misc]
+        def setup(self):
+            _ASKED[:] = [Asked(house)]  # chains are repeated to be shrunk: each begins in the same office
+
+        def get_call_kwargs(self, _case):
+            return {"base_url": f"{BASE}/api/v1", "headers": {"host": HOST}}
+
+        def validate_response(self, response, case, additional_checks=(), **_rest):
+            answers.append(response.status_code)
+            case.validate_response(
+                response,
+                excluded_checks=LEFT_OUT,
+                additional_checks=additional_checks,
+                transport_kwargs=self.get_call_kwargs(case),
+            )
+
+    try:
+        Chain.run(
+            settings=settings(
+                max_examples=examples,
+                stateful_step_count=steps,
+                derandomize=True,
+                database=None,
+                deadline=None,
+                suppress_health_check=list(HealthCheck),
+                phases=[Phase.generate],
+            )
+        )
+    finally:
+        _ASKED[:] = [asked]
+    return answers
+
+
+def test_what_one_request_gave_the_next_may_use(asked, house):
+    assert 200 in chained(asked, house, examples=5, steps=10)
+
+
+@pytest.mark.long
+def test_what_one_request_gave_the_next_may_use_however_far_it_goes(asked, house):
+    assert {200, 201, 404, 412, 422} <= set(chained(asked, house, examples=120, steps=20))
 
 
 def test_every_operation_has_a_name_of_its_own():

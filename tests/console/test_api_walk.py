@@ -80,6 +80,7 @@ def test_two_people_who_edit_one_application_lose_nothing(api):
         pytest.param({}, 428, id="no version"),
         pytest.param({"If_Match": "*"}, 428, id="any version"),
         pytest.param({"If_Match": 'W/"1"'}, 400, id="a weak tag"),
+        pytest.param({"If_Match": ""}, 400, id="a tag of nothing"),
         pytest.param({"If_Match": '"7"'}, 412, id="a version that never was"),
         pytest.param({"If_Match": '"1"'}, 200, id="the version that was read"),
     ],

@@ -13,8 +13,9 @@ LINK = "/setup/4f9d2c7b-a-long-secret-token"
     "path", ["/", "/apply?service=chatgpt&ref=7Q2K-9MXD", "/refusals/7Q2K-9MXD", LINK, "/setup/wrong"]
 )
 @pytest.mark.parametrize("width", [pytest.param(PHONE, id="phone"), pytest.param(DESK, id="desk")])
-async def test_every_page_is_accessible_and_fits_the_window(served, path, width):
-    async with browser_page(served + path, width=width) as page:
+@pytest.mark.parametrize("dark", [pytest.param(False, id="light"), pytest.param(True, id="dark")])
+async def test_every_page_is_accessible_and_fits_the_window(served, path, width, dark):
+    async with browser_page(served + path, width=width, dark=dark) as page:
         await page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")
         assert await accessibility_faults(page) == []
         assert not await scrolls_sideways(page)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from fastapi.testclient import TestClient
 
@@ -102,10 +103,10 @@ class House:
         self.now_us = NOW
         office = office or UsingOffice().ready()
         self.governing = governing or MemoryGoverning(office.state, office.events, clock=lambda: self.now_us)
-        self.accounts = MemoryAccounts(
+        self.accounts: Any = MemoryAccounts(
             {each.name: Known(each.name, each.unit, tuple(each.roles)) for each in EVERYBODY}
         )
-        self.records = MemoryRecords()
+        self.records: Any = MemoryRecords()
         self.issuer = None
         self.drawn = 0
 

@@ -84,14 +84,14 @@ def ready(desks, *, host="chat.example.com", service="chat"):
     desks["saki"].do(f"/risks/{REGISTER}/dispose", {"dispositions": risks})
     rule = {"service": "*", "verdict": "ALLOWED", "risk_note": "公開情報のみ"}
     desks["saki"].do("/work-scopes", {"id": "summary", "ja": "資料の要約", "rules": [rule]})
-    desks["sho"].do("/work-scopes/summary/publish")
+    desks["sho"].do("/work-scopes/summary/publish", If_Match='"1"')
     terms = plain(msgspec.structs.replace(TERMS, retrieved_on=at))
     known = plain(msgspec.structs.replace(FACTS, hosts=(host,)))
     desks["ken"].do("/services", {"id": service, "facts": known, "terms": terms})
     proof = Evidence(reference="self-test", sha256=SHA, at_us=int(now().timestamp()) * 1_000_000)
     log_plan = plain(msgspec.structs.replace(LOG_PLAN, self_test=proof))
     desks["jiro"].do(f"/services/{service}/set-log-plan", {"plan": log_plan}, If_Match='"1"')
-    desks["saki"].do(f"/services/{service}/activate")
+    desks["saki"].do(f"/services/{service}/activate", If_Match='"2"')
     body = {"id": "auth-taro", "holder": "taro", "start": (at - timedelta(days=1)).isoformat()}
     desks["ken"].do("/authorities", body)
     desks["saki"].do("/authorities/auth-taro/confirm")
@@ -102,7 +102,7 @@ def ready(desks, *, host="chat.example.com", service="chat"):
         "next_review_on": (at + timedelta(days=300)).isoformat(),
     }
     desks["saki"].do("/rules", rules)
-    desks["sho"].do("/rules/r1/publish")
+    desks["sho"].do("/rules/r1/publish", If_Match='"1"')
 
 
 def application(*, service="chat", days=20):

@@ -15,12 +15,14 @@ DESK = 1280
 
 
 @asynccontextmanager
-async def browser_page(url: str, *, width: int) -> AsyncIterator[Page]:
+async def browser_page(url: str, *, width: int, dark: bool = False) -> AsyncIterator[Page]:
     """Open ``url``; whatever the page wants of any other origin fails."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         try:
-            page = await browser.new_page(viewport={"width": width, "height": 800})
+            page = await browser.new_page(
+                viewport={"width": width, "height": 800}, color_scheme="dark" if dark else "light"
+            )
             await page.goto(url)
             yield page
         finally:

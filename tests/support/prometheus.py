@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,8 @@ class Prometheus:
                 result: list[dict[str, Any]] = json.load(answer)["data"]["result"]
                 return result
         except urllib.error.HTTPError as error:
+            if error.code == HTTPStatus.SERVICE_UNAVAILABLE:  # it is still starting
+                raise
             with error:
                 raise AssertionError(f"{expression}: {error.read().decode()}") from error
 

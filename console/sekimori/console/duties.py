@@ -78,7 +78,8 @@ class _Pages:
         if found.notice is not None:
             done = self._desk.read(ticket, *read)
         elif found.feedback is not None and answer in {choice.value for choice in ANSWERS}:
-            done = self._desk.answer(ticket, answer, text.strip()[:TEXT_LIMIT])
+            # The list makes a fresh link each time it is opened: what was answered is answered whatever the link.
+            done = found.feedback.open and self._desk.answer(ticket, answer, text.strip()[:TEXT_LIMIT])
         else:
             return fault(400)
         if not done:

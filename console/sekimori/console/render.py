@@ -34,6 +34,10 @@ _FAULTS = {
         "内部の誤りがありました。管理者に連絡してください。",
         "Something broke inside. Please tell the administrator.",
     ),
+    503: (
+        "ただいま応答できません。しばらくしてからお試しください。",
+        "This cannot be answered now. Please try again later.",
+    ),
 }
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from sekimori.console.api.ports import ApiPorts
+from sekimori.console.line import Line
 from sekimori.console.ports import Authority, DutyDesk, Health, PasswordHasher, Refusals, SetupDesk
 
 
@@ -27,7 +28,8 @@ class ConsoleSettings:
 
     ``hosts`` are the exact Host headers that are answered, in lower case, with their port where it
     is not the scheme's own: a name that is missing here can't be rebound to this server.
-    ``service_name`` turns a service id into its name, or None for one that nobody knows.
+    ``service_name`` turns a service id into its name, or None for one that nobody knows. Without the keys that
+    ``api`` needs there is a ``line`` to the process that has them.
     """
 
     public_url: str
@@ -43,6 +45,7 @@ class ConsoleSettings:
     contact: Contact = field(default_factory=Contact)
     duties: DutyDesk | None = None
     api: ApiPorts | None = None
+    line: Line | None = None
     max_body: int = 16 * 1024
     max_api_body: int = 256 * 1024
     max_target: int = 2048

@@ -9,9 +9,10 @@ import asyncio
 from collections.abc import Iterable
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from sekimori.console.api.problems import Refused, answer
 from sekimori.console.render import fault
 from sekimori.console.settings import ConsoleSettings
 
@@ -30,9 +31,20 @@ _UNLESS_SET = {"cache-control": "no-store", "referrer-policy": "no-referrer"}
 
 
 class _Refused(Exception):  # noqa: N818  (never leaves this module)
-    def __init__(self, status: int, sentence: str) -> None:
+    def __init__(self, code: str, sentence: str) -> None:
         super().__init__(sentence)
-        self.response = PlainTextResponse(f"{sentence}\n", status)
+        self.problem = Refused(code)
+        self.sentence = sentence
+
+    def response(self, scope: Scope) -> Response:
+        """Say it as whoever asked reads refusals."""
+        if _is_api(scope):
+            return answer(self.problem, Headers(scope=scope).get("accept-language", ""))
+        return PlainTextResponse(f"{self.sentence}\n", self.problem.text.status)
+
+
+def _is_api(scope: Scope) -> bool:
+    return str(scope["path"]).startswith(f"{API}/")
 
 
 class Shield:
@@ -56,7 +68,7 @@ class Shield:
             self._check_head(scope)
             body = await self._read_body(Headers(scope=scope), receive, self._most(scope))
         except _Refused as refused:
-            await refused.response(scope, receive, send)
+            await refused.response(scope)(scope, receive, send)
             return
         try:
             await self._app(scope, _replay(body, receive), send)
@@ -69,41 +81,40 @@ class Shield:
 
     def _most(self, scope: Scope) -> int:
         # A usage plan with its sheets is longer than any form of the pages.
-        api = scope["path"].startswith(f"{API}/")
-        return self._settings.max_api_body if api else self._settings.max_body
+        return self._settings.max_api_body if _is_api(scope) else self._settings.max_body
 
     def _check_head(self, scope: Scope) -> None:
         hosts = Headers(scope=scope).getlist("host")
         if len(hosts) != 1:
-            raise _Refused(400, "A request names exactly one host.")
+            raise _Refused("unreadable", "A request names exactly one host.")
         if hosts[0].lower() not in self._settings.hosts:
-            raise _Refused(421, "This server does not answer under that name.")
+            raise _Refused("misdirected", "This server does not answer under that name.")
         if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > self._settings.max_target:
-            raise _Refused(414, "The address is too long.")
+            raise _Refused("too-long", "The address is too long.")
 
     async def _read_body(self, headers: Headers, receive: Receive, most: int) -> bytes:
         if "content-length" not in headers and "transfer-encoding" not in headers:
             return b""
         declared = headers.get("content-length", "0")
         if not declared.isdecimal():
-            raise _Refused(400, "The length of the request is not a number.")
+            raise _Refused("unreadable", "The length of the request is not a number.")
         if len(declared) > 12 or int(declared) > most:
-            raise _Refused(413, "The request is too large.")
+            raise _Refused("too-large", "The request is too large.")
         try:
             async with asyncio.timeout(self._settings.body_timeout_s):
                 return await self._collect(receive, most)
         except TimeoutError:
-            raise _Refused(408, "The request did not arrive in time.") from None
+            raise _Refused("too-slow", "The request did not arrive in time.") from None
 
     async def _collect(self, receive: Receive, most: int) -> bytes:
         body = bytearray()
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
-                raise _Refused(400, "The request broke off.")
+                raise _Refused("unreadable", "The request broke off.")
             body += message.get("body", b"")
             if len(body) > most:
-                raise _Refused(413, "The request is too large.")
+                raise _Refused("too-large", "The request is too large.")
             if not message.get("more_body", False):
                 return bytes(body)
 

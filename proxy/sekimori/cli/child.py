@@ -74,6 +74,13 @@ def _web(orders: Orders) -> int:
     return run(orders)
 
 
+def _govern(orders: Orders) -> int:
+    _log("governor")
+    from sekimori.cli.governor import run
+
+    return run(orders)
+
+
 def _log(role: str) -> None:
     logging.basicConfig(level=logging.INFO, format=f"%(asctime)s {role} %(levelname)s %(name)s %(message)s")
 
@@ -83,6 +90,7 @@ _ROLES: dict[str, Callable[[Orders], int]] = {
     "archive": _archive,
     "publisher": _publisher,
     "web": _web,
+    "govern": _govern,
 }
 
 if __name__ == "__main__":

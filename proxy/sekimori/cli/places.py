@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from sekimori.cli.config import Config, Keys
+    from sekimori.cli.config import Config
+    from sekimori.cli.config_storage import Keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,11 @@ class Places:
     def metrics(self, roles: tuple[str, ...] = ()) -> Path:
         """Keep the figures of all children of one tree, living and dead."""
         return self.data / "-".join(("metrics", *roles))
+
+    @property
+    def governing_socket(self) -> Path:
+        """Where the governing process answers a web server that has no keys of the archive."""
+        return self.data / "govern" / "api.sock"
 
     @property
     def node(self) -> Path:

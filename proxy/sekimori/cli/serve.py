@@ -14,6 +14,7 @@ from sekimori.cli.compiling import check_hosts
 from sekimori.cli.config import Config
 from sekimori.cli.greeting import Greeting
 from sekimori.cli.identity_checks import check_identity
+from sekimori.cli.local_listener import local_listener
 from sekimori.cli.notify import notify
 from sekimori.cli.opened import now_us
 from sekimori.cli.places import Places
@@ -79,6 +80,8 @@ def open_listeners(installation: Installation, stack: ExitStack) -> Listeners:
         for name, (address, who, option, needed) in wanted.items()
         if needed
     }
+    if "govern" in roles:
+        opened["govern"] = stack.enter_context(local_listener(installation.places.governing_socket))
     return Listeners(**opened)
 
 

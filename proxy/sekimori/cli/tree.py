@@ -21,8 +21,8 @@ from sekimori.cli.supervisor import ChildSpec
 from sekimori.cli.units import Address
 
 ROLES = ("gate", "archive", "console")
-KEYS_OF = {"gate": ("gate",), "archive": ("archive", "root"), "console": ("web",)}
-"""The folders of keys that each role needs, and no others."""
+KEYS_OF = {"gate": ("gate",), "archive": ("archive", "root"), "console": ("web",), "govern": ("archive",)}
+"""The folders of keys that each role needs, and no others; only a web server without keys needs ``govern``."""
 _SOON = 10.0
 # Above the worker's own drain, so that the worker ends by its own deadline and not by ours.
 _MARGIN = 5.0
@@ -35,6 +35,7 @@ class Listeners:
     gate: socket.socket | None = None
     console: socket.socket | None = None
     metrics: socket.socket | None = None
+    govern: socket.socket | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,8 @@ def children(
         yield _child("archivist", "archive", orders())
     if "console" in roles:
         yield _child("console", "web", orders(listeners.console), listener=listeners.console)
+    if "govern" in roles:
+        yield _child("governor", "govern", orders(listeners.govern), listener=listeners.govern)
     if "gate" in roles:
         after = () if published or "archive" not in roles else ("publisher",)
         for slot in range(config.gate.workers):

@@ -5,12 +5,11 @@ from __future__ import annotations
 import socket
 from urllib.parse import urlsplit
 
-import uvicorn
-
 from sekimori.catalogue.catalogue import Catalogue
+from sekimori.cli.asgi import serve
 from sekimori.cli.checks import bound
-from sekimori.cli.ending import announce, ends_with
-from sekimori.cli.lifeline import watch
+from sekimori.cli.ending import ends_with
+from sekimori.cli.noting import account_book
 from sekimori.cli.opened import now_us, people_names, store
 from sekimori.cli.orders import Orders
 from sekimori.cli.units import Address
@@ -23,19 +22,11 @@ from sekimori.cli.web_ports import (
     PublishedPolicy,
     RecordedRefusals,
     TreeHealth,
+    line_to,
+    remote_duties,
+    service_names,
 )
 from sekimori.console import ConsoleSettings, Contact, create_app
-
-_DRAIN_S = 5
-
-
-class _Announcing(uvicorn.Server):
-    """A server that says when it serves."""
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, then tell the supervisor."""
-        await super().startup(sockets)
-        announce()
 
 
 def run(orders: Orders) -> int:
@@ -47,45 +38,27 @@ def run(orders: Orders) -> int:
     catalogue = Catalogue.load()
     policy = PublishedPolicy(places)
     public_url, proxy_url = orders.addresses["public_url"], orders.addresses["proxy_url"]
-
-    def service_name(service: str) -> str | None:
-        snapshot = policy.snapshot()
-        known = snapshot.services.get(service) if snapshot else None
-        found = known or catalogue.get(service)
-        return found.name if found else None
-
+    names = service_names(policy, catalogue)
     with store(places) as engine:
-        health = TreeHealth(places, config)
-        # The hardened units keep the archive's keys from the web server: then it has pages and no API.
+        # The hardened units keep the archive's keys from the web server: `sekimori govern serve` has them there.
         governed = governed_on(places, config, engine) if has_keys(places) else None
         settings = ConsoleSettings(
             public_url=public_url,
             hosts=host_names(public_url, bound(listener)),
             proxy_url=proxy_url,
-            health=health,
+            health=TreeHealth(places, config),
             authority=PublicAuthority(places, config, policy, catalogue, proxy_url),
             refusals=RecordedRefusals(engine),
-            setup=OneSetup(engine, people_names(places)),
+            setup=OneSetup(engine, people_names(places), book=account_book(places)),
             hasher=Argon2(),
-            service_name=service_name,
+            service_name=names,
             clock_us=now_us,
             contact=Contact(note=config.console.contact),
-            api=api_ports(governed, health) if governed else None,
-            duties=duties_desk(places, governed, service_name) if governed else None,
+            api=api_ports(governed) if governed else None,
+            line=None if governed else line_to(places),
+            duties=duties_desk(places, governed, names) if governed else remote_duties(places),
         )
-        server = _Announcing(
-            uvicorn.Config(
-                create_app(settings),
-                log_level="warning",
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                lifespan="off",
-                timeout_graceful_shutdown=_DRAIN_S,
-            )
-        )
-        watch(orders.lifeline_fd, lambda: setattr(server, "should_exit", True))
-        server.run(sockets=[listener])
+        serve(create_app(settings), listener, orders.lifeline_fd)
     return 0
 
 

@@ -1,7 +1,7 @@
 """What the API asks of the rest of the house: governance, accounts and their tokens, the log, reports, keys.
 
 All of it needs the keys of the archive: governance writes leaves, and the log is sealed. A web server that may
-not read them (the hardened units) serves its pages, and answers for the API that it has none.
+not read them (the hardened units) hands all of it on to the governing process, which binds the same.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sekimori.cli.noting import account_book
 from sekimori.cli.opened import new_id, now_us, people_names
 from sekimori.cli.web_accounts import LocalAccounts
 from sekimori.console.api import ApiPorts, Issuer
+from sekimori.errors import PolicyUnavailableError
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from sekimori.cli.config import Config
     from sekimori.cli.governed import Governed
     from sekimori.cli.places import Places
-    from sekimori.cli.web_ports import TreeHealth
 
 _KEYS_S, _KEYS_BYTES = 5.0, 1 << 20
 
@@ -49,17 +50,17 @@ def governed_on(places: Places, config: Config, engine: Engine) -> Governed:
     return Governed(places, config, engine, keys, governing)
 
 
-def api_ports(governed: Governed, health: TreeHealth) -> ApiPorts:
+def api_ports(governed: Governed) -> ApiPorts:
     """Bind the API to an installation."""
     from sekimori.store.log import LogReader
 
     places, config = governed.places, governed.config
     return ApiPorts(
         governing=governed.governing,
-        accounts=LocalAccounts(governed.engine, people_names(places)),
+        accounts=LocalAccounts(governed.engine, people_names(places), book=account_book(places)),
         records=LogReader(governed.engine, governed.keys, clock=now_us, new_id=new_id),
         explain=lambda question: _explained(places, config, question),
-        policy=lambda: _policy(health),
+        policy=lambda: _policy(places),
         compliance=lambda: _compliance(governed),
         usage=lambda month: _usage(governed, month),
         clock_us=now_us,
@@ -75,9 +76,14 @@ def _explained(places: Places, config: Config, question: Mapping[str, Any]) -> M
     return answer(places, config, Question(**question))
 
 
-def _policy(health: TreeHealth) -> Mapping[str, Any]:
-    report = health.report()
-    return {"hash": report.policy_hash, "age_s": round(report.policy_age_s, 3)}
+def _policy(places: Places) -> Mapping[str, Any]:
+    from sekimori.store.publish import read_current
+
+    try:
+        current = read_current(places.policy)
+    except PolicyUnavailableError:
+        return {"hash": "", "age_s": 0.0}
+    return {"hash": current.policy, "age_s": round(max(0.0, (now_us() - current.issued_us) / 1e6), 3)}
 
 
 def _compliance(governed: Governed) -> Mapping[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
@@ -14,7 +14,9 @@ from sekimori.cli.compiling import interception_rules
 from sekimori.cli.config import Config
 from sekimori.cli.opened import now_us, policy_files
 from sekimori.cli.places import Places
+from sekimori.console.line import Line
 from sekimori.console.ports import HealthReport, PendingSetup, RefusalNote
+from sekimori.console.remote_duties import RemoteDuties
 from sekimori.errors import PolicyUnavailableError
 from sekimori.gate.keyfiles import export_root
 from sekimori.gate.pac import pac_file
@@ -30,9 +32,12 @@ from sekimori.vault.passwords import hash_password
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from sekimori.store.account_book import AccountBook
     from sekimori.vault.names import NameSeal
 
 _BEHIND_S = 10.0
+# Somebody looks at a page meanwhile.
+_DUTY_S = 10.0
 
 
 class PublishedPolicy:
@@ -52,6 +57,28 @@ class PublishedPolicy:
         except (PolicyUnavailableError, FileNotFoundError):
             return self._snapshot
         return self._snapshot
+
+
+def service_names(policy: PublishedPolicy, catalogue: Catalogue) -> Callable[[str], str | None]:
+    """Give what names a service by its id: the policy's own word first, then the catalogue's."""
+
+    def named(service: str) -> str | None:
+        snapshot = policy.snapshot()
+        known = snapshot.services.get(service) if snapshot else None
+        found = known or catalogue.get(service)
+        return found.name if found else None
+
+    return named
+
+
+def line_to(places: Places, *, timeout_s: float = 60.0) -> Line:
+    """Give the way to the governing process of an installation."""
+    return Line(places.governing_socket, places.policy, timeout_s=timeout_s)
+
+
+def remote_duties(places: Places) -> RemoteDuties:
+    """Give the desk of duties that asks the governing process."""
+    return RemoteDuties(line_to(places, timeout_s=_DUTY_S))
 
 
 class TreeHealth:
@@ -149,9 +176,10 @@ class RecordedRefusals:
 class OneSetup:
     """The set-up link that waits, and its use."""
 
-    def __init__(self, engine: Engine, names: NameSeal) -> None:
+    def __init__(self, engine: Engine, names: NameSeal, *, book: AccountBook | None = None) -> None:
         self._engine = engine
         self._names = names
+        self._book = book
 
     def pending(self) -> PendingSetup | None:
         """Return the newest link that is neither used nor too old."""
@@ -167,7 +195,9 @@ class OneSetup:
         with session(self._engine) as opened:
             if not InviteRepo(opened, self._names).use_up(setup.token_sha256.hex(), now_us=now):
                 return False
-            PersonRepo(opened, self._names).set_password(setup.name, password_hash, now_us=now)
+            account = PersonRepo(opened, self._names).set_password(setup.name, password_hash, now_us=now)
+            if self._book is not None:
+                self._book.note(opened.connection(), [account], by=setup.name)
         return True
 
 

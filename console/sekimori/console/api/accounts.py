@@ -20,6 +20,8 @@ _WINDOW_US = 600_000_000
 _ATTEMPTS = 10
 # Many people may come from one address, behind one proxy.
 _ATTEMPTS_OF_AN_ADDRESS = 100
+# More names than can be tried from hundreds of addresses in one window: a locked one is not pushed out.
+_REMEMBERED = 65_536
 _MOST_TOKENS = 20
 KINDS = ("read", "write", "content")
 _ATTRIBUTES = "Path=/; Secure; HttpOnly; SameSite=Strict"
@@ -140,21 +142,22 @@ class _Desk:
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
-        self._clients = Attempts(_ATTEMPTS_OF_AN_ADDRESS, _WINDOW_US)
-        self._names = Attempts(_ATTEMPTS, _WINDOW_US)
+        self._clients = Attempts(_ATTEMPTS_OF_AN_ADDRESS, _WINDOW_US, clients=_REMEMBERED)
+        self._names = Attempts(_ATTEMPTS, _WINDOW_US, clients=_REMEMBERED)
 
     def sign_in(self, call: Call) -> Reply:
         """Begin a session; wrong names and wrong passwords look alike and are counted alike."""
         name = canonical_name(call.body.name)
-        waits = (self._clients.wait_us(call.client, call.at_us), self._names.wait_us(name, call.at_us))
-        if wait_us := max(waits):
-            raise Refused("too-many", headers={"retry-after": str(-(-wait_us // 1_000_000))})
+        if wait_us := self._names.wait_us(name, call.at_us) or self._clients.begin(call.client, call.at_us):
+            raise _too_many(wait_us)
+        if wait_us := self._names.begin(name, call.at_us):
+            raise _too_many(wait_us)
         known = call.ports.accounts.sign_in(name, call.body.password)
         if known is None:
-            self._clients.failed(call.client, call.at_us)
-            self._names.failed(name, call.at_us)
             raise Refused("sign-in", headers={"www-authenticate": 'Session realm="sekimori"'})
-        id_, session = self._sessions.begin(known.name, call.at_us)
+        self._clients.forgive(call.client, call.at_us)
+        self._names.forgive(name, call.at_us)
+        id_, session = self._sessions.begin(known.name, call.at_us, known.stamp)
         with call.ports.governing.state() as state:
             actor = actor_of(state, known.name, known.unit, call.at_us, roles=known.roles)
         me = Me(actor.name, sorted(actor.roles), actor.unit, "session", "", session.csrf, session.expires_us)
@@ -201,6 +204,10 @@ class _Desk:
         if not call.ports.accounts.revoke(call.caller.actor.name, call.path["id"]):
             raise Refused("no-route")
         return Reply(None, 204)
+
+
+def _too_many(wait_us: int) -> Refused:
+    return Refused("too-many", headers={"retry-after": str(-(-wait_us // 1_000_000))})
 
 
 def _by_a_person(call: Call) -> None:

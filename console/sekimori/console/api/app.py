@@ -107,6 +107,8 @@ class _Desk:
         now_us, headers = self._ports.clock_us(), request.headers
         if any(len(part) > _LONGEST_ID for part in request.path_params.values()):
             raise Refused("no-route")
+        if headers.get("if-match") == "":
+            raise Refused("if-match-form")
         caller, only_own = _NOBODY, False
         if route.kind != "open":
             caller = self._callers.of(headers, request.cookies, now_us)
@@ -120,7 +122,7 @@ class _Desk:
             ports=self._ports,
             at_us=now_us,
             path=request.path_params,
-            query=route.read_query(request.query_params),
+            query=route.read_query(request.query_params.multi_items()),
             body=_read(route, headers, raw),
             if_match=headers.get("if-match", ""),
             once=_once(headers, caller, route),

@@ -6,6 +6,7 @@ of ours reaches are refused, so that nothing of it is quietly dropped or breaks 
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from functools import cache
 from typing import Annotated, Any
@@ -15,10 +16,12 @@ import msgspec
 from sekimori.console.api.nouns import Verb
 from sekimori.console.api.problems import Refused
 
+NEW_ID = r"[A-Za-z0-9][A-Za-z0-9._~-]{0,63}"
 NewId = Annotated[
     str,
     msgspec.Meta(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._~-]{0,63}$",
+        # Of a "$" alone, Python's readers let a line feed follow, which no header takes.
+        pattern=f"^{NEW_ID}$(?!\\n)",
         description="Chosen by the caller, or drawn by the server where it is left out.",
     ),
 ]
@@ -44,6 +47,11 @@ def body_of(verb: Verb, *, makes: bool) -> type[Any]:
     made = msgspec.defstruct(name, fields, forbid_unknown_fields=True, kw_only=True, frozen=True)
     made.__doc__ = verb.command.__doc__
     return made
+
+
+def is_new_id(id_: str) -> bool:
+    """Say whether something may be made under an id: it stands in headers, addresses and on terminals."""
+    return re.fullmatch(NEW_ID, id_) is not None
 
 
 def read(raw: bytes, kind: type[Any]) -> Any:

@@ -18,6 +18,7 @@ from sekimori.console.api.sessions import COOKIE, Session, Sessions, right_csrf
 from sekimori.governance.acting import actor_of
 from sekimori.governance.actors import Actor
 from sekimori.policy.agentkeys import PREFIX as AGENT_KEY
+from sekimori.policy.people import name_fault
 from sekimori.store.api_tokens import PREFIX
 
 _CHALLENGE = {"www-authenticate": 'Bearer realm="sekimori"'}
@@ -60,6 +61,9 @@ class Callers:
         known = self._ports.accounts.known(session.name) if session else None
         if session is None or known is None:
             raise Refused("unauthenticated", headers=_CHALLENGE)
+        if known.stamp != session.stamp:
+            self._sessions.end(cookie)
+            raise Refused("unauthenticated", headers=_CHALLENGE)
         return Caller(self._actor(known, now_us), "session", None, session, cookie)
 
     def _bearer(self, header: str, now_us: int) -> Caller:
@@ -77,7 +81,7 @@ class Callers:
             name = self._ports.issuer.name(token, now_us)
         except BadToken:
             raise Refused("unauthenticated", headers=_CHALLENGE) from None
-        if self._ports.accounts.closed(name):
+        if name_fault(name) or self._ports.accounts.closed(name):
             raise Refused("unauthenticated", headers=_CHALLENGE)
         known = self._ports.accounts.known(name) or Known(name)
         return Caller(self._actor(known, now_us), "oidc")

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from sekimori.console.api.bodies import NEW_ID
 from sekimori.console.api.permissions import table
 from sekimori.console.api.problems import MEDIA, Problem, known
 from sekimori.console.api.routes import Route
@@ -27,7 +28,7 @@ _HEADERS: dict[str, dict[str, Any]] = {
     },
     "If-Match": {
         "description": "読んだ版のETag。The version that was read.",
-        "schema": {"type": "string", "pattern": '^"[0-9]{1,15}"$'},
+        "schema": {"type": "string", "pattern": r'^("[0-9]{1,15}"|\*)$'},
     },
 }
 
@@ -91,7 +92,8 @@ def _id(route: Route) -> str:
 
 def _parameters(route: Route, schemas: dict[Any, Any]) -> list[dict[str, Any]]:
     told: list[dict[str, Any]] = [
-        {"name": name, "in": "path", "required": True, "schema": _PATH} for name in _NAMES.findall(route.path)
+        {"name": name, "in": "path", "required": True, "schema": _NEW if route.makes else _PATH}
+        for name in _NAMES.findall(route.path)
     ]
     told += [
         {
@@ -108,6 +110,7 @@ def _parameters(route: Route, schemas: dict[Any, Any]) -> list[dict[str, Any]]:
 
 
 _PATH = {"type": "string", "minLength": 1, "maxLength": 200}
+_NEW = {"type": "string", "pattern": f"^{NEW_ID}$"}
 
 
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from sekimori.console.api.bodies import body_of, fields_of
+from sekimori.console.api.bodies import body_of, fields_of, is_new_id
 from sekimori.console.api.nouns import AGENT, NOUNS, Noun, Verb
 from sekimori.console.api.ports import ApiPorts
 from sekimori.console.api.problems import Refused
@@ -104,6 +104,7 @@ def _writing(noun: Noun, verb: Verb) -> Iterator[Route]:
             run=lambda call: act(noun, verb, call),
             body=body_of(verb, makes=False),
             conditional=True,
+            makes=verb.makes,
             owns=owned(noun),
             **common,
         )
@@ -191,6 +192,8 @@ def act(noun: Noun, verb: Verb, call: Call) -> Reply:
         raise refuse("not-found", noun=noun.kind.noun, id=id_)
     with call.ports.governing.state() as state:
         found = state.find(noun.kind, id_)
+    if verb.makes and found is None and not is_new_id(id_):
+        raise Refused("no-route")
     version = _version(verb, call, found)
     fields = fields_of(call.body)
     key = {verb.key: id_} if verb.key else {}
@@ -202,9 +205,9 @@ def act(noun: Noun, verb: Verb, call: Call) -> Reply:
 
 
 def _version(verb: Verb, call: Call, found: Aggregate | None) -> int | None:
-    """Give the version that the caller read; what replaces something is refused without it."""
+    """Give the version that the caller read; what replaces or settles something is refused without it."""
     if call.if_match in ("", "*"):
-        if verb.replaces and found is not None:
+        if (verb.replaces or verb.settles) and found is not None:
             raise Refused("if-match")
         return 0 if verb.replaces else None
     match = _ETAG.fullmatch(call.if_match)

@@ -41,10 +41,10 @@ GRANTING: tuple[Noun, ...] = (
             Verb("describe", registering.DescribeService, replaces=True),
             Verb("propose-facts", registering.ProposeFacts, replaces=True),
             Verb("set-log-plan", registering.SetLogPlan, replaces=True),
+            Verb("activate", registering.ActivateService, settles=True),
             *plain_verbs(
                 approve_facts=registering.ApproveFacts,
                 refuse_facts=registering.RefuseFacts,
-                activate=registering.ActivateService,
                 suspend=registering.SuspendService,
                 resume=registering.ResumeService,
                 retire=registering.RetireService,
@@ -58,7 +58,8 @@ GRANTING: tuple[Noun, ...] = (
         own("editor"),
         (
             Verb("write", scope.WriteScope, makes=True, replaces=True),
-            *plain_verbs(publish=scope.PublishScope, revise=scope.ReviseScope, retire=scope.RetireScope),
+            Verb("publish", scope.PublishScope, settles=True),
+            *plain_verbs(revise=scope.ReviseScope, retire=scope.RetireScope),
         ),
     ),
     Noun(
@@ -75,7 +76,8 @@ GRANTING: tuple[Noun, ...] = (
         own("author"),
         (
             Verb("draft", operating_rules.DraftRules, makes=True, replaces=True),
-            *plain_verbs(publish=operating_rules.PublishRules, withdraw=operating_rules.WithdrawRules),
+            Verb("publish", operating_rules.PublishRules, settles=True),
+            *plain_verbs(withdraw=operating_rules.WithdrawRules),
         ),
     ),
     Noun(

@@ -18,7 +18,8 @@ class Verb:
     """One command: POST to the collection where it ``makes``, else to a thing's own path and this name.
 
     ``key`` is the field that the path's id fills. ``fresh`` fields are ids that the server draws, ``told``
-    fields what only the server can know. Whoever ``replaces`` what others may edit says which version was read.
+    fields what only the server can know. Whoever ``replaces`` what others may edit, or ``settles`` it as it
+    is, says which version was read.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Verb:
     key: str = "id"
     makes: bool = False
     replaces: bool = False
+    settles: bool = False
     fresh: tuple[str, ...] = ()
     told: tuple[str, ...] = ()
 

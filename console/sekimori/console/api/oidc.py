@@ -1,7 +1,8 @@
 """Bearer tokens of an OpenID Connect issuer: signature, issuer, audience and time, and nothing is guessed.
 
 Only asymmetric algorithms are taken, whatever a token's header says: a public key is never tried as the secret
-of an HMAC, and ``none`` is no algorithm here. Keys are fetched again for an unknown ``kid``, but only so often.
+of an HMAC, and ``none`` is no algorithm here. Keys are fetched again for an unknown ``kid``, but only so often;
+without an answer of the issuer they hold for an hour.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ _LONGEST = 16 * 1024
 _LEEWAY_S = 30
 _FRESH_US = 600_000_000
 _AGAIN_US = 60_000_000
+_STALE_US = 3_600_000_000
 
 
 class BadToken(Exception):  # noqa: N818 - a verdict about a token
@@ -35,7 +37,7 @@ class Issuer:
         self._issuer, self._audience, self._claim = issuer, audience, claim
         self._fetch = keys
         self._keys: KeySet | None = None
-        self._fetched_us = 0
+        self._fetched_us = self._told_us = 0
         self._lock = threading.Lock()
 
     def name(self, token: str, now_us: int) -> str:
@@ -77,10 +79,13 @@ class Issuer:
             if self._keys is None or old or (fresh and self._may_fetch(now_us)):
                 self._fetched_us = now_us
                 try:
-                    self._keys = _asymmetric(self._fetch())
+                    self._keys, self._told_us = _asymmetric(self._fetch()), now_us
                 except OSError as error:
-                    if self._keys is None:
+                    # Whoever cuts the line to the issuer must not keep a key alive that it took back.
+                    if self._keys is None or now_us >= self._told_us + _STALE_US:
                         raise BadToken from error
+            elif now_us >= self._told_us + _STALE_US:
+                raise BadToken
             return self._keys
 
 

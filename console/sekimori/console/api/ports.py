@@ -44,11 +44,12 @@ class Governing(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """An account as far as the API has to know it."""
+    """An account as far as the API has to know it; ``stamp`` changes with its password and tells nothing of it."""
 
     name: str
     unit: str = ""
     roles: tuple[str, ...] = ()
+    stamp: str = ""
 
 
 @dataclass(frozen=True, slots=True)

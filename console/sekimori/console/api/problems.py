@@ -58,12 +58,20 @@ PROBLEMS: dict[str, Text] = {
     "no-route": Text(404, "そのようなパスはありません。", "There is no such path."),
     "no-record": Text(404, "その記録はありません。", "There is no such record."),
     "method": Text(405, "この操作はできません。", "The path does not know this method."),
+    "too-slow": Text(408, "要求が時間内に届きませんでした。", "The request did not arrive in time."),
     "version": Text(
         412,
         "読んだ後に変更されています。最新の内容を確認してください。",
         "It was changed after it was read; read it again.",
     ),
+    "too-large": Text(413, "要求が大きすぎます。", "The request is too large."),
+    "too-long": Text(414, "アドレスが長すぎます。", "The address is too long."),
     "not-json": Text(415, "JSONで送信してください。", "Send application/json."),
+    "misdirected": Text(
+        421,
+        "このサーバはその名前では応答しません。",
+        "This server does not answer under that name.",
+    ),
     "invalid": Text(422, "要求の内容に誤りがあります。", "The request does not fit: {why}"),
     "key-reused": Text(
         422,
@@ -86,7 +94,9 @@ PROBLEMS: dict[str, Text] = {
         "Something broke inside; tell the administrator.",
     ),
     "api-unavailable": Text(
-        503, "このサーバではAPIを利用できません。", "This server does not offer the API."
+        503,
+        "APIを担うプロセスが応答していません。しばらくしてからお試しください。",
+        "The process that serves the API does not answer; try again later.",
     ),
 }
 

@@ -14,7 +14,7 @@ import msgspec
 
 from sekimori.console.api.governed import LIMIT, owned
 from sekimori.console.api.nouns import NOUNS
-from sekimori.console.api.ports import ApiPorts
+from sekimori.console.api.ports import ApiPorts, Fields
 from sekimori.console.api.problems import Refused
 from sekimori.console.api.routes import Call, Param, Reply, Route
 from sekimori.governance.actors import same
@@ -111,10 +111,11 @@ def _list(call: Call) -> Reply:
         found = [each for each in found if _place(each) < (int(time_us), rid)]
     page = found[:limit]
     cursor = "{}.{}".format(*_place(page[-1])) if len(found) > limit else None
-    return Reply({"items": page, "next": cursor})
+    return Reply({"items": [_without_text(call, each) for each in page], "next": cursor})
 
 
 _TIES = 50
+_TEXTS = ("masked",)
 
 
 def _place(record: Any) -> tuple[int, str]:
@@ -129,7 +130,16 @@ def _show(call: Call) -> Reply:
     record = call.ports.records.show(call.path["id"])
     if record is None:
         raise Refused("no-record")
-    return Reply(dict(record))
+    return Reply(_without_text(call, record))
+
+
+def _without_text(call: Call, record: Fields) -> dict[str, Any]:
+    """Leave the words of a refused request out, masked as they are, unless they are the caller's own.
+
+    They are content: to read them takes a reason, a ticket and an entry of its own, as with any other record.
+    """
+    own = same(str(record.get("user") or ""), call.caller.actor.name)
+    return {**record, **({} if own else {name: None for name in _TEXTS if name in record})}
 
 
 def _is_ones_own(ports: ApiPorts, name: str, rid: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -58,6 +58,7 @@ Owns = Callable[[ApiPorts, str, str], bool]
 class Route:
     """One way to ask; ``tag`` groups routes in the document and in the scopes of tokens.
 
+    ``makes`` is whether what the path's id names is made where it is not there yet.
     ``owns`` says whether the thing with the path's id is about a person; it is asked before the body is read.
     """
 
@@ -73,6 +74,7 @@ class Route:
     query: tuple[Param, ...] = ()
     etag: bool = False
     conditional: bool = False
+    makes: bool = False
     owns: Owns | None = None
 
     @property
@@ -85,15 +87,22 @@ class Route:
         """Whether an Idempotency-Key is understood."""
         return self.kind == "write" and self.body is not None
 
-    def read_query(self, given: Mapping[str, str]) -> dict[str, Any]:
-        """Read the query; what it does not name has its default."""
+    def read_query(self, given: Iterable[tuple[str, str]]) -> dict[str, Any]:
+        """Read the query; what it does not name has its default, and what it names twice is refused."""
+        said: dict[str, list[str]] = {}
+        for name, value in given:
+            said.setdefault(name, []).append(value)
         found: dict[str, Any] = {}
         for param in self.query:
-            if param.name not in given:
+            if param.name not in said:
                 found[param.name] = param.default
                 continue
             try:
-                found[param.name] = msgspec.convert(given[param.name], param.type, strict=False)
+                [value] = said[param.name]
+                read = msgspec.convert(value, param.type, strict=False)
             except (msgspec.ValidationError, ValueError):
                 raise Refused("invalid", why=f"the query's {param.name}") from None
+            if read is None:  # so msgspec reads the word null
+                raise Refused("invalid", why=f"the query's {param.name}")
+            found[param.name] = read
         return found

@@ -20,13 +20,17 @@ _HOUR_US = 3_600_000_000
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One sign-in: whose, the token that its writes carry, when it began and was last used."""
+    """One sign-in: whose, the token that its writes carry, when it began and was last used.
+
+    ``stamp`` is that of the password it began with: it ends with that.
+    """
 
     name: str
     csrf: str
     since_us: int
     seen_us: int
     expires_us: int
+    stamp: str = ""
 
 
 class Sessions:
@@ -45,10 +49,10 @@ class Sessions:
         self._held: OrderedDict[bytes, Session] = OrderedDict()
         self._lock = threading.Lock()
 
-    def begin(self, name: str, now_us: int) -> tuple[str, Session]:
+    def begin(self, name: str, now_us: int, stamp: str = "") -> tuple[str, Session]:
         """Sign somebody in; give the cookie's value and the session."""
         id_, csrf = _text(self._random(32)), _text(self._random(32))
-        session = Session(name, csrf, now_us, now_us, now_us + self._life_us)
+        session = Session(name, csrf, now_us, now_us, now_us + self._life_us, stamp)
         with self._lock:
             self._held[_hash(id_)] = session
             while len(self._held) > self._most:

@@ -57,10 +57,10 @@ USING: tuple[Noun, ...] = (
         "フィードバックへの対応",
         own("owner", "resolver"),
         (
+            Verb("confirm", triage.ConfirmTask, settles=True),
             *plain_verbs(
                 take=triage.TakeTask,
                 resolve=triage.ResolveTask,
-                confirm=triage.ConfirmTask,
                 return_=triage.ReturnTask,
             ),
         ),

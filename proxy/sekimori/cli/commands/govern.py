@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sekimori.cli.command_map import command_group
+from sekimori.cli.commands import roles
 from sekimori.cli.options import DEFAULT_DATA, DEFAULT_KEYS, ConfigFile, Data, Json, Keys
 from sekimori.cli.terminal import escape, json_line, print_json, print_table, say
 
@@ -15,7 +17,13 @@ if TYPE_CHECKING:
     from sekimori.governance.refusals import Forbidden
     from sekimori.governance.state import Aggregate
 
-group = typer.Typer(help="Decisions about services and grants (ガバナンス).", no_args_is_help=True)
+group = command_group(
+    "Decisions about services and grants (ガバナンス): apply, approve, accept, suspend, and what was decided.",
+    "sekimori govern verbs",
+    "sekimori govern list grant --status ACTIVE --as taro",
+)
+
+group.command("serve")(roles.govern)
 
 _REFUSED = 1
 
@@ -99,7 +107,7 @@ def list_things(
     keys: Keys = DEFAULT_KEYS,
     config: ConfigFile = None,
 ) -> None:
-    """List things of a kind in the order in which they were made.
+    """List things of a kind in the order in which they were made; whoever has no role for it sees their own.
 
     \b
     Example:
@@ -110,8 +118,8 @@ def list_things(
 
     expect_noun(noun)
     with governed(data, keys, config) as opened:
-        may_read(opened, account)
-        found = pages(opened.governing, noun, status=status, after=after, limit=limit)
+        own = may_read(opened, account, noun)
+        found = pages(opened.governing, noun, status=status, after=after, limit=limit, own=own)
         if json:
             for value in found:
                 print_json(_with_noun(value))
@@ -178,14 +186,18 @@ def history(
 
 
 def _found(opened: Governed, noun: str, id_: str, account: str | None) -> Aggregate:
-    from sekimori.cli.governing import expect_noun, may_read
+    from sekimori.cli.governing import expect_noun, is_about, may_read
+    from sekimori.cli.permitted import refuse_somebody_elses
     from sekimori.governance.refusals import Forbidden
 
     kind = expect_noun(noun)
-    may_read(opened, account)
+    own = may_read(opened, account, noun)
     try:
         with opened.governing.state() as state:
-            return state.get(kind, id_)
+            value = state.get(kind, id_)
+            if own is None or is_about(state, value, own):
+                return value
+            refuse_somebody_elses()
     except Forbidden as refusal:
         _refused(refusal, json=False)
         raise typer.Exit(_REFUSED) from refusal

@@ -1,4 +1,4 @@
-"""``sekimori gate``, ``archive`` and ``console``: one role of the tree, for machines that share the work."""
+"""``sekimori gate``, ``archive``, ``console``, ``govern serve``: one role each, where several share the work."""
 
 from __future__ import annotations
 
@@ -56,6 +56,20 @@ def console(
       sekimori console --config sekimori.toml --metrics 127.0.0.1:8084
     """
     _run(data, keys, settings_of(config, None, console, metrics), "console")
+
+
+def govern(
+    data: Data = DEFAULT_DATA, keys: Keys = DEFAULT_KEYS, config: ConfigFile = None, metrics: Metrics = None
+) -> None:
+    """Run the governing process alone: the HTTP API, for a web server that may not read the archive's keys.
+
+    It listens on a Unix socket below the data folder, and on no network. `sekimori up` does not need it.
+
+    \b
+    Example:
+      sekimori govern serve --config sekimori.toml --metrics 127.0.0.1:8086
+    """
+    _run(data, keys, settings_of(config, None, None, metrics), "govern")
 
 
 def _run(data: Path, keys: Path, settings: Config, role: str) -> None:
