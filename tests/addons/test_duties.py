@@ -1,5 +1,6 @@
 """What a person owes is asked each time, after the policy has said yes, and narrows what it admits."""
 
+import os
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -207,11 +208,12 @@ def test_a_rate_is_exact_over_all_workers_and_begins_anew_with_the_minute(duties
     policy = under(limits={"chat": ServiceLimits(user_per_minute=3, service_per_minute=5)})
 
     mine = [codes(each.weigh(ALLOW, ASKED, policy)) for each in (duties, other, duties, other)]
-    theirs = [codes(duties.weigh(ALLOW, replace(ASKED, user="suzuki"), policy)) for _ in range(2)]
+    # What was refused to me took no place from the others: three of five are left to me, two to them.
+    theirs = [codes(duties.weigh(ALLOW, replace(ASKED, user="suzuki"), policy)) for _ in range(3)]
     later = codes(duties.weigh(ALLOW, replace(ASKED, time_us=NOW + 60_000_000), policy))
 
     assert mine == [[], [], [], [Reason.LIMIT_RATE]]
-    assert theirs == [[], [Reason.LIMIT_RATE]]
+    assert theirs == [[], [], [Reason.LIMIT_RATE]]
     assert later == []
 
 
@@ -246,3 +248,15 @@ def test_a_name_that_is_no_page_of_ours_is_no_page(tmp_path, id_):
     (tmp_path / ("g" * 64)).write_bytes(b"SKPOL1 forged")
 
     assert KeptPages(tmp_path, KEY).find(id_) is None
+
+
+def test_what_was_counted_in_a_minute_is_gone_a_few_minutes_later(tmp_path):
+    rates = Rates(tmp_path, KEY)
+    rates.take("chat", "yamada", NOW, names=("user_minute", "user_day", "service_minute"))
+    (day,) = (tmp_path / "d").iterdir()
+    for minute in (tmp_path / "m").iterdir():
+        os.utime(minute, (0, 0))
+    later = Rates(tmp_path, KEY).take("chat", "ito", NOW, names=("user_minute", "user_day"))
+    assert later == {"user_minute": 0, "user_day": 0}
+    assert len(list((tmp_path / "m").iterdir())) == 1
+    assert day.exists()

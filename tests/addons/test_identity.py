@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sekimori.addons.guesses import Guesses
 from sekimori.addons.identity import Authenticator, Overloaded, basic_credentials
 from sekimori.policy.people import People, Person
 
@@ -173,3 +174,47 @@ async def test_more_guesses_than_the_bound_are_turned_away_at_once(pool):
         await desk.authenticator.identify(header("yamada", "one more"))
     desk.verifier.go.set()
     assert await asyncio.gather(*waiting) == [None, None, None]
+
+
+# --- guessing ---------------------------------------------------------------------------------------
+
+
+async def guessed(desk: Desk, count: int, *, name: str = "yamada", client: str = "192.0.2.7") -> None:
+    for number in range(count):
+        assert await desk.authenticator.identify(header(name, f"wrong {number}"), client) is None
+
+
+@pytest.mark.req("MOU-1-8")
+async def test_after_ten_different_wrong_passwords_none_is_looked_at_for_a_while(pool):
+    desk = Desk(pool)
+    await guessed(desk, 30)
+    assert desk.verifier.calls == 10
+    assert await desk.authenticator.identify(header("Ｙamada", "secret!"), "192.0.2.7") is None
+    desk.clock.seconds += 301
+    assert await desk.authenticator.identify(header("yamada", "secret!"), "192.0.2.7") is not None
+
+
+async def test_whoever_guesses_locks_nobody_out_elsewhere_nor_under_another_name(pool):
+    desk = Desk(pool)
+    desk.people = People([person(), Person(name="ito", proxy_password="secret")])
+    await guessed(desk, 30)
+    assert await desk.authenticator.identify(header("yamada", "secret!"), "192.0.2.8") is not None
+    assert await desk.authenticator.identify(header("ito", "secret!"), "192.0.2.7") is not None
+
+
+async def test_a_program_that_repeats_an_old_password_does_not_lock_the_new_one_out(pool):
+    desk = Desk(pool)
+    for _ in range(50):
+        desk.clock.seconds += 4
+        assert await desk.authenticator.identify(header("yamada", "old"), "192.0.2.7") is None
+    assert await desk.authenticator.identify(header("yamada", "secret!"), "192.0.2.7") is not None
+
+
+def test_what_is_remembered_of_guesses_is_bounded():
+    guesses = Guesses(Clock())
+    for number in range(30_000):
+        guesses.wrong(f"n{number}", "192.0.2.7", b"x")
+    for number in range(100):
+        guesses.wrong("yamada", "192.0.2.7", bytes([number]))
+    assert len(guesses._wrong) == 20_000
+    assert len(guesses._wrong["yamada", "192.0.2.7"]) == 10

@@ -321,9 +321,20 @@ async def test_a_fingerprint_lists_a_parent_and_a_realm_can_be_cut_off():
     asked = flow(("X-Authenticated-User", "yamada@EXAMPLE.JP"))
     parents = frozenset({"sha256:" + "a" * 64})
     assert await vouching(shown(), parents=parents).identify(asked) is None
-    identity = await vouching(shown(), parents=parents, strip_realm=True).identify(asked)
+    identity = await vouching(shown(), parents=parents, realm="Example.jp").identify(asked)
     assert identity is not None
     assert identity.person.name == "yamada"
+
+
+@pytest.mark.req("MOU-1-8")
+@pytest.mark.parametrize(
+    "name",
+    ["yamada@OTHER.EXAMPLE", "yamada@EXAMPLE.JP@OTHER", "yamada@", "@EXAMPLE.JP", "yamada@x@EXAMPLE.JP"],
+)
+async def test_a_namesake_of_another_realm_is_nobody_here(name: str):
+    asked = flow(("X-Authenticated-User", name))
+    for realm in ("EXAMPLE.JP", ""):
+        assert await vouching(shown("squid.example"), realm=realm).identify(asked) is None
 
 
 @pytest.mark.parametrize(
@@ -343,3 +354,17 @@ def test_the_device_behind_a_parent_is(
 ):
     headers = [("X-Forwarded-For", value) for value in chain]
     assert vouching(certificate).address(flow(*headers)) == address
+
+
+@pytest.mark.req("MOU-1-8")
+async def test_guesses_at_a_directory_password_end_before_the_directory_locks_the_account(
+    pool: ThreadPoolExecutor,
+):
+    house = House(pool, LOCAL)
+    for number in range(20):
+        assert await house.credentials.identify(basic("ito", f"wrong {number}"), "192.0.2.7") is None
+    assert sum(asked.startswith("verify") for asked in house.directory.asked) == 10
+    assert await house.credentials.identify(basic("ito", "ito!"), "192.0.2.7") is None
+    assert await house.credentials.identify(basic("ito", "ito!"), "192.0.2.8") is not None
+    house.clock.seconds += 301
+    assert await house.credentials.identify(basic("ito", "ito!"), "192.0.2.7") is not None

@@ -13,7 +13,8 @@ from sekimori.errors import PolicyUnavailableError
 from sekimori.policy.flat import dump_flat
 from sekimori.policy.people import People, Person, dump_people
 from sekimori.policy.snapshot import dump
-from sekimori.policy.standing import EMPTY, Standing, dump_standing
+from sekimori.policy.standing import EMPTY, Standing
+from sekimori.policy.standing_file import dump_standing
 from sekimori.vault.pointers import Current, PointerSigner, PointerVerifier, StandingPointer
 from sekimori.vault.published import PolicySeal
 from support.policies import policy
@@ -47,8 +48,8 @@ class Published:
         said = {"policy": sha256(POLICY), "flat": sha256(FLAT), "people": sha256(people)}
         self.put("current.json", signer.sign(Current(**(self.issue() | said | changes))))
 
-    def stand(self, standing=EMPTY, *, signer=SIGNER, **changes):
-        data = dump_standing(standing)
+    def stand(self, made=EMPTY, *, signer=SIGNER, **changes):
+        data = dump_standing(made)
         self.write("standing", data)
         said = {"standing": sha256(data)}
         self.put("standing.json", signer.sign(StandingPointer(**(self.issue() | said | changes))))

@@ -1,8 +1,8 @@
 """The clicks on the gate's own pages: whose they are, whether a person made them, and that they are on record.
 
-Who somebody is comes from the tunnel, so that no link can be passed on. A click is a POST of a page that this
-gate showed to this person, from a browser that says that a person clicked. It is durable before the person
-goes on.
+Who somebody is comes from the tunnel, so that no link can be passed on; an agent is not the person whose key
+it holds. A click is a POST of a page that this gate showed to this person, from a browser that says that a
+person clicked. It is durable before the person goes on.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from sekimori.ledger.record import Body, Intent, Outcome
 from sekimori.policy.people import canonical_name
 from sekimori.policy.reasons import Reason
 from sekimori.policy.standing import NoticeToShow
+from sekimori.policy.subject import may_act
 
 ROOT = "/.sekimori/"
 NOTICES, FEEDBACK = "notices", "feedback"
@@ -54,7 +55,8 @@ class Clicks:
             return await self._answer_by_program(flow, tunnel, policy, user, reference)
         page = self.kept.find(id_)
         now = self.desk.now()
-        if kind not in (NOTICES, FEEDBACK) or page is None or not _is_theirs(page, user, tunnel, now):
+        subject = said.subject_of(user, tunnel.user_source)
+        if kind not in (NOTICES, FEEDBACK) or page is None or not _is_theirs(page, subject, tunnel, now):
             # Used, expired or somebody else's: the service's own page shows what is still to do.
             return _reply(f"https://{tunnel.host}/")
         _must_be_clicked(flow.request, tunnel.host)
@@ -99,7 +101,8 @@ class Clicks:
         service, since, *conversations = page.notices
         entry = said.SaidAnswer(service, tuple(conversations), answer)
         await self._record(flow, tunnel, policy, user, reference, entry, text)
-        self.duties.remember_answered(user, conversations, int(since))
+        subject = said.subject_of(user, tunnel.user_source)
+        self.duties.remember_answered(subject, conversations, int(since))
 
     async def _answer_by_program(
         self, flow: http.HTTPFlow, tunnel: Tunnel, policy: Policy, user: str, reference: str
@@ -168,13 +171,13 @@ class Clicks:
 
 def _person(tunnel: Tunnel, policy: Policy) -> str:
     person = policy.people.get(tunnel.user.name) if tunnel.user else None
-    if person is None or person.disabled:
+    if person is None or not may_act(person, tunnel.user_source):
         raise Refused(Reason.AUTH_REQUIRED)
     return person.name
 
 
-def _is_theirs(page: Page, user: str, tunnel: Tunnel, now_us: int) -> bool:
-    same = canonical_name(page.subject) == canonical_name(user)
+def _is_theirs(page: Page, subject: str, tunnel: Tunnel, now_us: int) -> bool:
+    same = canonical_name(page.subject) == canonical_name(subject)
     return same and page.host == tunnel.host and now_us < page.expires_us
 
 

@@ -10,6 +10,7 @@ import hmac
 from collections.abc import Callable, Collection
 
 from sekimori import metrics
+from sekimori.addons.guesses import Guesses
 from sekimori.addons.identity import Authenticator, Identity, basic_credentials
 from sekimori.addons.roster import Roster, Unavailable
 from sekimori.policy import subject
@@ -41,6 +42,7 @@ class Credentials:
         self._monotonic = monotonic
         self._roster = roster
         self._keep = keep
+        self._guesses = Guesses(monotonic)
         self._verified: dict[bytes, tuple[float, str]] = {}
 
     async def identify(self, header: str, client: str = "") -> Identity | None:
@@ -104,11 +106,17 @@ class Credentials:
         person = people.get(subject_name) if until > self._monotonic() else None
         if person is not None and not person.disabled:
             return Identity(person, subject.LDAP)
+        if self._guesses.spent(canonical_name(name), client, tag):
+            # The directory would count these, too, and lock the account for everybody.
+            metrics.AUTHENTICATIONS.labels("refused").inc()
+            return None
         try:
             found = await self._roster.verify(tag, name, password, client)
         except Unavailable:
             metrics.AUTHENTICATIONS.labels("unavailable").inc()
             raise
+        if found is None:
+            self._guesses.wrong(canonical_name(name), client, tag)
         metrics.AUTHENTICATIONS.labels("wrong" if found is None else "verified").inc()
         # Whoever signs in under another name than the directory's is that one: an account closed here stays so.
         person = people.get(found.name) if found is not None else None

@@ -23,7 +23,8 @@ from sekimori.policy.people import canonical_name
 from sekimori.policy.reasons import explain
 from sekimori.policy.standing import NoticeToShow, Owed, Standing
 
-_COUNTED = ("user_minute", "user_day", "service_minute")
+_OF_ALL = "service_minute"
+_COUNTED = ("user_minute", "user_day", _OF_ALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,9 +136,14 @@ class Duties:
         names = tuple(name for name in _COUNTED if getattr(limits, name.replace("_", "_per_")) is not None)
         if found or not count or not names:
             return found
-        taken = self._rates.take(asked.service, asked.user, asked.time_us, names=names)
-        counted = Ask(at_us=asked.time_us, model=asked.model, operation=asked.operation, **taken)
-        return limit_findings(limits, counted)
+        taken: dict[str, int] = {}
+        for some in (names[:-1], names[-1:]) if _OF_ALL in names else (names,):
+            # A person's own limit first: what is refused to one takes no place from the others of a service.
+            taken |= self._rates.take(asked.service, asked.user, asked.time_us, names=some)
+            counted = Ask(at_us=asked.time_us, model=asked.model, operation=asked.operation, **taken)
+            if found := limit_findings(limits, counted):
+                return found
+        return []
 
     def _limits_of(self, standing: Standing, service: str) -> Limits | None:
         given = standing.limits.get(service)

@@ -16,6 +16,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from sekimori import metrics
+from sekimori.addons.guesses import Guesses
 from sekimori.addons.verifying import Overloaded, Verifications
 from sekimori.policy.people import People, Person, canonical_name
 
@@ -65,6 +66,7 @@ class Authenticator:
         self._people = people
         self._verify = verify
         self._key = key
+        self._guesses = Guesses(monotonic)
         self._nobody = Person(name="", groups=(), roles=(), disabled=True, proxy_password=nobody or None)
         self._verifications = Verifications[bool](
             pool,
@@ -85,23 +87,29 @@ class Authenticator:
         if person is None or person.disabled or not person.proxy_password:
             # As long as for a real one, so that the time does not tell which names exist.
             if self._nobody.proxy_password:
-                await self._matches(self._nobody, credentials[1], self._nobody.proxy_password, client)
+                await self._matches(self._nobody, credentials, self._nobody.proxy_password, client)
             metrics.AUTHENTICATIONS.labels("refused").inc()
             return None
-        if not await self._matches(person, credentials[1], person.proxy_password, client):
+        if not await self._matches(person, credentials, person.proxy_password, client):
             return None
         return Identity(person, "basic")
 
-    async def _matches(self, person: Person, password: str, stored: str, client: str) -> bool:
+    async def _matches(self, person: Person, credentials: tuple[str, str], stored: str, client: str) -> bool:
+        name, password = canonical_name(credentials[0]), credentials[1]
         message = f"{person.name}\0{stored}\0{password}".encode("utf-8", "surrogatepass")
         tag = hmac.digest(self._key, message, hashlib.sha256)
         known = self._verifications.known(tag)
         if known is not None:
             return known[0]
+        if self._guesses.spent(name, client, tag):
+            metrics.AUTHENTICATIONS.labels("refused").inc()
+            return False
         matched = await self._verifications.ask(
             tag,
             lambda: self._verify(stored, password),
             (f"name {person.name}", f"address {client}"),
         )
+        if not matched:
+            self._guesses.wrong(name, client, tag)
         metrics.AUTHENTICATIONS.labels("verified" if matched else "wrong").inc()
         return matched

@@ -19,8 +19,10 @@ from sekimori.addons.kept_pages import KeptPages
 from sekimori.addons.reply import is_navigation
 from sekimori.addons.reply.between import Between, between_page
 from sekimori.governance.interstitial import Page, Visit, page_id, way_back
+from sekimori.governance.said import subject_of
 from sekimori.policy.reasons import Reason
 from sekimori.policy.standing import Owed
+from sekimori.policy.subject import Source
 from sekimori.vault.published import PolicySeal
 from sekimori.vault.tickets import Kind, Ticket, issue
 
@@ -54,9 +56,12 @@ class OwnPages:
         return None
 
     def link(self, case: Case, judgement: Judgement) -> str:
-        """Give the address of the web page where the person can do what is asked, for API clients."""
+        """Give the address of the web page where the person can do what is asked, for API clients.
+
+        None for an agent: whoever holds the link speaks for the person, and the key's owner did not ask for it.
+        """
         code = judgement.decision.reasons[0].code
-        if code not in _ASKING:
+        if code not in _ASKING or Source.read(case.user_source).agent:
             return ""
         if code is Reason.FEEDBACK_OVERDUE:
             return self._link("list", case.user)
@@ -102,15 +107,15 @@ class OwnPages:
         self, flow: http.HTTPFlow, case: Case, judgement: Judgement, kind: str, about: tuple[str, ...]
     ) -> Page:
         """Give the one page of a user, host and minute; the first URL that one can go back to stays."""
-        host, now = case.destination.host, self.desk.now()
+        host, now, subject = case.destination.host, self.desk.now(), subject_of(case.user, case.user_source)
         url = f"https://{host}{flow.request.path}"
-        visit = Visit(case.user, judgement.service, host, flow.request.method, url, navigation=True)
-        id_ = page_id(self._key(kind), case.user, host, now)
+        visit = Visit(subject, judgement.service, host, flow.request.method, url, navigation=True)
+        id_ = page_id(self._key(kind), subject, host, now)
         back = way_back(visit)
         page = self.kept.find(id_)
         if page is None or page.notices != about or (back and not page.url):
             url = page.url if page is not None and page.url else back
-            page = Page(id_, case.user, host, url, about, now, now + _PAGE_US)
+            page = Page(id_, subject, host, url, about, now, now + _PAGE_US)
             self.kept.keep(page)
         return page
 

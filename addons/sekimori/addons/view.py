@@ -23,7 +23,8 @@ from sekimori.errors import PolicyUnavailableError, SekimoriError
 from sekimori.policy.flat import load_in_slices
 from sekimori.policy.people import People, load_people
 from sekimori.policy.snapshot import Snapshot
-from sekimori.policy.standing import EMPTY, Standing, load_standing
+from sekimori.policy.standing import EMPTY, Standing
+from sekimori.policy.standing_file import load_standing
 from sekimori.vault.pointers import CURRENT, STANDING, Current, Pointer, PointerVerifier, StandingPointer
 from sekimori.vault.published import PolicySeal
 

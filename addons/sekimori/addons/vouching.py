@@ -33,13 +33,14 @@ class Doubtful(Exception):  # noqa: N818 - about the request, not about us
 class Vouchers:
     """Whose word counts. ``parents`` are DNS names or ``sha256:`` fingerprints of parents' certificates.
 
-    ``header`` names what they say it in, lower case, empty for none; ``strip_realm`` cuts ``@REALM`` off.
+    ``header`` names what they say it in, lower case, empty for none; ``realm`` is cut off what they say, and a
+    person of any other realm is another one.
     ``certificate`` says which name of a client's certificate is the person, empty for none.
     """
 
     parents: frozenset[str] = frozenset()
     header: str = ""
-    strip_realm: bool = False
+    realm: str = ""
     certificate: str = ""
 
 
@@ -94,7 +95,9 @@ class Vouching:
         name = values[0].strip() if values else ""
         if name == "-":  # Squid's word for nobody
             return ""
-        return name.partition("@")[0] if self._vouchers.strip_realm else name
+        plain, _, realm = name.rpartition("@")
+        own = bool(plain and realm) and realm.casefold() == self._vouchers.realm.casefold()
+        return plain if own else name
 
     def _shown(self, flow: http.HTTPFlow) -> Certificate | None:
         shown = self._peers.certificate(flow.client_conn)

@@ -49,7 +49,7 @@ OWN_FAULTS: Final = tuple(
         Reason.GATE_ERROR,
     )
 )
-ROLES: Final = ("gate", "archivist", "publisher", "console")
+ROLES: Final = ("gate", "archivist", "publisher", "console", "governor")
 
 _LATENCY = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
@@ -166,7 +166,8 @@ ARCHIVED = Counter(
 ARCHIVIST_FAULTS = Counter(
     "sekimori_archivist_faults",
     "Faults that the archivist met: torn (bytes of a crash), busy (the database refused), "
-    "alarm (evidence is not what it must be).",
+    "alarm (evidence is not what it must be), shared-key (a person, class and month of a lane that may draw no "
+    "more data keys).",
     ["kind"],
 )
 CHECKPOINT_AGE = Gauge(
@@ -207,6 +208,13 @@ OUTSIDE_FAULTS = Counter(
     "hold), timestamp or worm.",
     ["kind"],
 )
+GOVERNING_CALLS = Counter(
+    "sekimori_governing_calls",
+    "Requests that the web server handed to the governing process, by result: answered; refused with 503 since it "
+    "was absent (nobody listens), silent (no answer in time), busy (too many wait), broken (no whole answer) or a "
+    "stranger (another user listens).",
+    ["result"],
+)
 GATE_ERRORS = Counter(
     "sekimori_gate_errors",
     "Errors inside the gate that closed it for a request, by hook; "
@@ -231,9 +239,10 @@ LABEL_VALUES: Final[Mapping[Counter | Gauge | Histogram, Mapping[str, tuple[str,
     RESTARTS: {"role": ROLES},
     CHILDREN: {"role": ROLES},
     ARCHIVED: {"kind": ("entry", "unknown-crash")},
-    ARCHIVIST_FAULTS: {"kind": ("torn", "busy", "alarm")},
+    ARCHIVIST_FAULTS: {"kind": ("torn", "busy", "alarm", "shared-key")},
     WITNESS_ANSWERS: {"result": ("cosigned", "refused", "unreachable", "conflict")},
     OUTSIDE_FAULTS: {"kind": ("witness", "timestamp", "worm")},
+    GOVERNING_CALLS: {"result": ("answered", "absent", "silent", "busy", "broken", "stranger")},
 }
 
 
