@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from sekimori.cli import checks, clock
-from sekimori.cli.config import Config, Ledger, TimeStamps, Witness
+from sekimori.cli.config import Config
+from sekimori.cli.config_ledger import Ledger, TimeStamps, Witness
 from sekimori.cli.places import Places
 from sekimori.cli.units import Address
 from sekimori.errors import ClockError, KeyAccessError, StateError

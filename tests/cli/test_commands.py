@@ -324,6 +324,18 @@ def test_the_log_lists_metadata_and_shows_content_only_on_the_record(run, places
     assert (last["path"], last["user_source"]) == ("/log/R1", "os")
 
 
+def test_a_record_is_shown_by_the_beginning_of_its_id_where_no_other_begins_so(run, places):
+    ids = ["CR66SDCP0QHKBTDWJHB0", "CR66SDCP0QZZZZZZZZZZ"]
+    archived(places, *(asked(rid, decision="deny", reasons=("DENY_NO_GRANT",), body=Body()) for rid in ids))
+    assert run("log", "show", "cr66sdcp0qh", "--json").lines[0]["id"] == ids[0]
+    assert run("log", "show", ids[1], "--json").lines[0]["id"] == ids[1]
+    several = run("log", "show", "CR66SDCP0Q")
+    assert (several.code, several.out) == (2, "")
+    assert several.err == f"CR66SDCP0Q begins several ids. Write one of {ids[0]}, {ids[1]}.\n"
+    assert run("log", "show", "CR66SDCP1").code == 1
+    assert run("log", "show", "CR66").code == 1
+
+
 def test_what_was_asked_never_steers_the_terminal(run, places):
     archived(places, asked(), answered())
     shown = run("log", "show", "R1", "--content", "--reason", "x")
@@ -354,11 +366,12 @@ def test_outside_an_enterprise_the_operating_systems_user_reads_no_content(run, 
 
 
 @pytest.mark.parametrize(("password", "code"), [("right horse battery", 0), ("wrong", 2)])
-def test_whoever_signs_in_reads_content_in_every_profile_and_is_named_in_the_record(
+def test_an_auditor_who_signs_in_reads_content_in_every_profile_and_is_named_in_the_record(
     run, places, tmp_path, password, code
 ):
     archived(places, asked(), answered())
-    assert run("user", "add", "sato", "--password-stdin", stdin="right horse battery\n").code == 0
+    added = run("user", "add", "sato", "--role", "auditor", "--password-stdin", stdin="right horse battery\n")
+    assert added.code == 0
     (tmp_path / "gov.toml").write_text('profile = "local_gov"')
     reading = (
         "--content",

@@ -128,11 +128,15 @@ def test_the_environment_outweighs_the_file_and_an_option_outweighs_both(written
             W1 + W2.replace("url", "uri"), ":8: ledger.witnesses.1.uri: ", id="a second table's key"
         ),
         pytest.param(W1.replace("https", "ftp"), ":3: ledger.witnesses.0.url: ", id="no web address"),
-        pytest.param(W1.replace("+BC", "+BD"), "ledger.witnesses.0: vkey: ", id="a damaged key"),
+        pytest.param(W1.replace("+BC", "+BD"), ":4: ledger.witnesses.0.vkey: ", id="a damaged key"),
         pytest.param(W1.replace(WITNESS, LOG_KEY), "is the key of a log", id="a log's key"),
         pytest.param(W1 + W1, "two witnesses have the same name", id="a name twice"),
         pytest.param(W1 + W1.replace('"w1"', '"w2"'), "two witnesses have the same key", id="a key twice"),
-        pytest.param("[ledger]\nquorum = 2\n" + W1, "quorum = 2, but 1 witnesses", id="too large a quorum"),
+        pytest.param(
+            "[ledger]\nquorum = 2\n" + W1,
+            ":2: ledger.quorum: 2 witnesses are to answer, but 1 are named",
+            id="too large a quorum",
+        ),
         pytest.param('[ledger]\nunwitnessed_limit = "1s"', ":2: ledger.unwitnessed_limit", id="no limit"),
         pytest.param("gate = 1", ":1: gate: ", id="a section that is a number"),
         pytest.param("[gate\n", ":1: ", id="not TOML"),

@@ -81,7 +81,11 @@ def test_without_yes_an_erasure_only_says_what_would_go(run, stored):
     assert shown["dry_run"] is True
     assert [(count["class"], count["records"]) for count in shown["counts"]] == [("class-1", 1)]
     assert states(run) == {"R1": "complete", "R2": "complete"}
-    assert "Nothing was erased. To do it" in run("erase", "--subject", "yamada").out
+    assert {"application", "decision", "grant"} <= set(shown["stays"])
+    said = run("erase", "--subject", "yamada").out
+    assert "Nothing was erased. To do it" in said
+    assert "Stays as an official act" in said
+    assert run("erase", "--record", "R1", "--json").lines[0]["stays"] == []
     assert "Nothing would be erased." in run("erase", "--subject", "nobody").out
 
 

@@ -123,12 +123,35 @@ def test_a_thing_that_is_not_there_is_told_in_two_languages(staff):
     assert result.err.startswith("not-found: grant「g9」はありません。")
 
 
-def test_staff_without_another_role_read_nothing(staff, inquiry):
+def test_staff_without_another_role_read_what_is_theirs_as_over_http(staff, inquiry):
     opened(staff, inquiry)
-    for arguments in (("list", "report"), ("show", "report", "i1"), ("history", "report", "i1")):
-        result = staff("govern", *arguments, "--as", "hanako", stdin=PASSWORD)
+    assert staff("user", "add", "rin", "--password-stdin", stdin=PASSWORD).code == 0
+    own = staff("govern", "list", "report", "--as", "hanako", "--json", stdin=PASSWORD)
+    assert [each["id"] for each in own.lines] == ["i1"]
+    other = staff("govern", "list", "report", "--as", "rin", "--json", stdin=PASSWORD)
+    assert (other.code, other.lines) == (0, [])
+    for arguments in (("show", "report", "i1"), ("history", "report", "i1")):
+        assert staff("govern", *arguments, "--as", "hanako", stdin=PASSWORD).code == 0
+        result = staff("govern", *arguments, "--as", "rin", stdin=PASSWORD)
         assert (result.code, result.out) == (1, "")
-        assert result.err.startswith("role: ")
+        assert result.err.startswith("somebody-elses: 他の人のものです。")
+
+
+@pytest.mark.parametrize(
+    ("noun", "role", "code"),
+    [
+        pytest.param("role_assignment", "auditor", 0, id="whom the table names"),
+        pytest.param("role_assignment", "reviewer", 0, id="only their own"),
+        pytest.param("counted", "auditor", 0, id="no route, a role beside staff"),
+        pytest.param("counted", "", 1, id="no route, staff"),
+    ],
+)
+def test_who_reads_governance_is_asked_of_the_table_of_the_api(run, noun, role, code):
+    given = ("--role", role) if role else ()
+    assert run("user", "add", "rin", *given, "--password-stdin", stdin=PASSWORD).code == 0
+    result = run("govern", "list", noun, "--as", "rin", stdin=PASSWORD)
+    assert result.code == code, result.err
+    assert result.err.startswith("role: ") == bool(code)
 
 
 def test_a_wrong_password_does_nothing(staff, inquiry):

@@ -25,10 +25,17 @@ LDAP = '[identity]\nsources = ["ldap"]\n[identity.ldap]\nurls = ["ldaps://d.exam
     ("text", "said"),
     [
         pytest.param('[identity]\nsources = ["ldap"]', "urls and user_base", id="no directory"),
-        pytest.param('[identity]\nsources = ["header"]', "needs parents", id="no parents"),
+        pytest.param('[identity]\nsources = ["header"]', "with parents", id="no parents"),
+        pytest.param(
+            '[identity]\nsources = ["header"]\n[identity.header]\nparents = ["squid.example"]\nstrip_realm = true',
+            "name the one realm",
+            id="any realm cut off",
+        ),
         pytest.param('[identity]\nsources = ["mtls"]', "client_ca_file", id="no certificates asked for"),
         pytest.param('[identity]\nsources = ["basic", "basic"]', "named twice", id="a source twice"),
-        pytest.param('[identity.ldap]\nurls = ["ldaps://d"]', "does not name", id="a section nobody reads"),
+        pytest.param(
+            '[identity.ldap]\nurls = ["ldaps://d"]', "nobody reads this section", id="a section nobody reads"
+        ),
         pytest.param("[identity.ldap]\nuser_bas = 1", "did you mean user_base", id="a misspelt key"),
         pytest.param(LDAP.replace("ldaps", "ldap"), "beyond loopback", id="no TLS"),
         pytest.param(LDAP.replace("ldaps", "http"), "neither ldap", id="no URL of a directory"),

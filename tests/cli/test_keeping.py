@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from sekimori.cli.config import Config, Keys
-from sekimori.cli.keeping import complete, provider
+from sekimori.cli.config import Config
+from sekimori.cli.config_storage import Keys
+from sekimori.cli.keeper import provider
+from sekimori.cli.keeping import complete
 from sekimori.cli.opened import store, store_keys
 from sekimori.cli.places import Places
 from sekimori.errors import ConfigError, KeyAccessError

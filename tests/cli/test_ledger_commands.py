@@ -124,23 +124,26 @@ def test_status_shows_what_folder_lock_store_and_database_say(run, places):
     grow(places)
     rows = {row["log"]: row for row in run("ledger", "status", "--json").lines}
     assert list(rows) == ["super", TREE]
-    assert (rows[TREE]["published"], rows[TREE]["locked"], rows[TREE]["stored"]) == (1, 1, 1)
+    size = rows[TREE]["published"]
+    assert size >= 1  # an installation may state things of its own
+    assert (rows[TREE]["locked"], rows[TREE]["stored"]) == (size, size)
     assert {row["fault"] for row in rows.values()} == {""}
     shutil.rmtree(places.ledger / TREE)
     rows = {row["log"]: row for row in run("ledger", "status", "--json").lines}
-    assert (rows[TREE]["published"], rows[TREE]["locked"]) == (0, 1)
+    assert (rows[TREE]["published"], rows[TREE]["locked"]) == (0, size)
 
 
 def test_a_start_is_refused_where_a_memory_says_something_else_and_a_fork_makes_it_right(run, places):
     grow(places)
     check_ledger(places, Config())
+    held = {row["log"]: row["stored"] for row in run("ledger", "status", "--json").lines}[TREE]
     shutil.rmtree(places.ledger / TREE)
     (sentence,) = check_start(places)
     assert "is missing" in sentence
     with pytest.raises(StateError, match="sekimori ledger fork"):
         check_ledger(places, Config())
     (done,) = run("ledger", "fork", TREE, "--reason", "the disk died", "--by", "Tanaka", "--json").lines
-    assert (done["log"], done["goes_on_as"], done["moved"]) == (TREE, f"{TREE}-2", 1)
+    assert (done["log"], done["goes_on_as"], done["moved"]) == (TREE, f"{TREE}-2", held)
     check_ledger(places, Config())
     (report,) = run("verify", "--json").lines
     assert report["given_up"] == [TREE]

@@ -19,7 +19,7 @@ NEW_KEYS = (
     *("gate/signing.pub", "web/people.key", "root/people.key", "root/policy.key", "root/issuing.pub"),
     *("web/policy.key", "web/ca.pem", "archive/gate.pub", "gate/archive.pub"),
     *("root/policy-signing.key", "root/policy-signing.pub"),
-    *("gate/policy-signing.pub", "web/policy-signing.pub"),
+    *("gate/policy-signing.pub", "web/policy-signing.pub", "archive/people.key", "archive/policy.key"),
 )
 
 

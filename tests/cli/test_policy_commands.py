@@ -141,3 +141,138 @@ def test_a_file_that_is_no_signature_is_refused(run, file, tmp_path):
     assert "cannot be read" in run("apply", file, "--signature", tmp_path / "none").err
     wrong.write_bytes(bytes(20_000))
     assert "too long" in run("apply", file, "--signature", wrong).err
+
+
+@pytest.fixture
+def signed(run, file, signers, tmp_path):
+    """Apply ``file`` as it is now, signed by both."""
+    config = tmp_path / "gov.toml"
+    config.write_text('profile = "gov"\n')
+
+    def applied(path=file):
+        both = (sign(signers, name, path) for name in ("taro", "yuki"))
+        given = [part for one in both for part in ("--signature", one)]
+        return run("apply", path, *given, "--json", "--config", config)
+
+    return applied
+
+
+@pytest.mark.req("MOU-1-5")
+def test_what_was_signed_once_does_not_come_back_after_it_was_replaced(file, signed, run):
+    assert signed().code == 0
+    assert signed().code == 0  # the same again changes nothing
+    file.write_text(POLICY.replace("[admin]", "[sato]"))
+    assert signed().code == 0
+    file.write_text(POLICY)
+    replayed = signed()
+    assert (replayed.code, "replayed" in replayed.err) == (2, True)
+    (shown,) = run("policy", "show", "--json").lines
+    assert shown["files"][0]["version"] == 2
+    file.write_text(f"# 2026-11-21 decided again\n{POLICY}")
+    assert signed().code == 0
+
+
+@pytest.mark.req("MOU-1-5")
+def test_what_was_signed_is_not_applied_under_a_second_name_to_outlive_the_first(file, signed, tmp_path):
+    assert signed().code == 0
+    copy = tmp_path / "copy.yaml"
+    copy.write_text(POLICY)
+    assert "replayed" in signed(copy).err
+
+
+GROUPS = """groups:
+  soumu: [{member}]
+"""
+ELSEWHERE = """services:
+  - {id: other, name: Other, hosts: [api.other.example], contract: individual, contract_no: K-2}
+grants:
+  - id: g-2
+    service: other
+    groups: [soumu]
+    purpose: 要約
+    period: {start: 2026-04-01, end: 2099-03-31}
+    max_class: 1
+    administrator: tanaka
+    decided_by: sasaki
+    decided_on: 2026-03-20
+"""
+
+
+@pytest.fixture
+def limited(places, signers):
+    """Make the second authority one for a single service."""
+
+    def to(service):
+        def narrowed(state, at_us, _rules):
+            changing = Changing(state, clock(), at_us)
+            changing.edit("delegate", state.get(ApprovalAuthority, "auth-yuki"), service=service)
+            return changing.done()
+
+        with store(places) as engine:
+            governing(places, engine, "gov").carry_out(narrowed)
+
+    return to
+
+
+@pytest.mark.req("MOU-1-5")
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(POLICY.replace("openai-api", "third"), id="another service and its grant"),
+        pytest.param(POLICY[: POLICY.index("grants:")], id="another service without a grant"),
+        pytest.param(GROUPS.format(member="ito"), id="a group that another service's grant uses"),
+    ],
+)
+def test_an_authority_for_one_service_signs_for_no_other(file, signed, limited, tmp_path, text):
+    first = tmp_path / "first.yaml"
+    first.write_text(ELSEWHERE + GROUPS.format(member="kato"))
+    assert signed(first).code == 0
+    limited("mine")
+    file.write_text(text)
+    refused = signed()
+    assert (refused.code, "unsigned" in refused.err) == (2, True)
+
+
+@pytest.mark.req("MOU-1-5")
+def test_nobody_signs_themself_into_a_group(file, signed, tmp_path):
+    first = tmp_path / "first.yaml"
+    first.write_text(ELSEWHERE + GROUPS.format(member="kato"))
+    assert signed(first).code == 0
+    file.write_text(GROUPS.format(member="Ｙuki"))
+    assert "unsigned" in signed().err
+
+
+def test_a_file_that_says_a_retired_service_leaves_no_trace(run, file, places):
+    run("apply", file)
+    retire(places, "RETIRED")
+    file.write_text(POLICY.replace("要約", "翻訳"))
+    refused = run("apply", file)
+    assert (refused.code, "retired" in refused.err) == (2, True)
+    (shown,) = run("policy", "show", "--json").lines
+    assert shown["files"][0]["version"] == 1
+    other = file.with_name("other.yaml")
+    other.write_text(ELSEWHERE + GROUPS.format(member="kato"))
+    assert run("apply", other).code == 0
+
+
+def retire(places, status, why="漏えいの疑い"):
+    def stopped(state, at_us, _rules):
+        changing = Changing(state, clock(), at_us)
+        entry = state.get(RegisteredService, "openai-api")
+        changing.edit("suspend", entry, status=status, suspended_for=why)
+        return changing.done()
+
+    with store(places) as engine:
+        governing(places, engine).carry_out(stopped)
+
+
+@pytest.mark.req("MOU-1-6")
+def test_applying_a_file_again_starts_nothing_that_a_person_stopped(run, file, places):
+    run("apply", file)
+    retire(places, "SUSPENDED")
+    assert run("apply", file).code == 0
+    file.write_text(POLICY.replace("要約", "翻訳"))
+    assert run("apply", file).code == 0
+    with store(places) as engine, governing(places, engine).state() as state:
+        entry = state.get(RegisteredService, "openai-api")
+    assert (entry.status, entry.suspended_for) == ("SUSPENDED", "漏えいの疑い")

@@ -57,6 +57,7 @@ def test_the_whole_tree_has_a_process_for_each_duty(specs):
         pytest.param("gate", ["gate-0"], id="gate"),
         pytest.param("archive", ["publisher", "archivist"], id="archive"),
         pytest.param("console", ["console"], id="console"),
+        pytest.param("govern", ["governor"], id="govern"),
     ],
 )
 def test_a_role_can_run_alone(specs, role, names):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,11 +18,13 @@ from sekimori.cli.use_settings import use_of
 from sekimori.errors import Fault, PolicyFileError, UsageError
 from sekimori.governance.authority import ApprovalAuthority
 from sekimori.governance.owned import check_owned, own_services
+from sekimori.governance.refusals import refuse
 from sekimori.governance.rules import Rules
 from sekimori.governance.signatures import Signature, read_signature, vouched
 from sekimori.governance.state import State
 from sekimori.policy.applied import Document, Key
-from sekimori.policy.model import Service
+from sekimori.policy.model import Grant, Service
+from sekimori.policy.people import canonical_name
 from sekimori.store.compiling import Compiler
 from sekimori.store.engine import session
 from sekimori.store.governing import Governing, state_on
@@ -81,20 +83,18 @@ def apply_file(
             repo = PolicyRepo(opened, policy_names(places))
             state = state_on(opened.connection(), keys)
             before = _merged(repo.current(), compile_all)
-            signed_by = _signers(
-                _alone(repo.current(), file.name, text, compile_all, now),
-                text,
-                given,
-                state,
-                rules_of(config)(now),
-                now,
-            )
+            granted = register.granted(opened.connection(), now)
+            alone = _alone(repo.current(), file.name, text, compile_all, now)
+            reached = _reached(alone, granted)
+            signed_by = _signers(alone, text, given, state, rules_of(config)(now), now, reached)
+            if signed_by and repo.is_replayed(file.name, text):
+                raise refuse("replayed")
             applied = repo.apply(file.name, text, by=by, now_us=now, signed_by=signed_by, signatures=given)
             current = repo.current()
             # The whole must be sound: a fault here undoes the version.
-            compile_all(current, now, register.granted(opened.connection(), now))
+            compile_all(current, now, granted)
             after = compile_all.document(current)
-            check_owned(state, _owned(after))
+            check_owned(state, _owned(after), applied=file.name)
         _tell_register(places, config, engine, after)
     return Applied(
         file.name,
@@ -132,12 +132,32 @@ def _alone(files: Sequence[AppliedFile], file: str, text: str, compile_all: Comp
     unchecked = ("",) * compile_all.signatures_needed
     candidate = AppliedFile(version, file, text, "", now, "", withdrawn=False, signed_by=unchecked)
     document = compile_all.document([*others, candidate])
-    grants = {name: one for name, one in document.grants.items() if document.file_of("grant", name) == file}
-    return replace(document, grants=grants)
+
+    def touches(name: str, grant: Grant) -> bool:
+        entries = (("grant", name), ("service", grant.service), *(("group", each) for each in grant.groups))
+        return any(document.file_of(*entry) == file for entry in entries if entry in document.files)
+
+    grants = {name: one for name, one in document.grants.items() if touches(name, one)}
+    return replace(document, grants=grants, file=file)
+
+
+def _reached(document: Document, granted: Document | None) -> frozenset[str]:
+    """Name the services of the register's grants that use a group of the file: whoever signs it lets in there."""
+    own = {
+        canonical_name(name) for name in document.groups if document.file_of("group", name) == document.file
+    }
+    used = granted.grants.values() if granted is not None and own else ()
+    return frozenset(one.service for one in used if not own.isdisjoint(map(canonical_name, one.groups)))
 
 
 def _signers(
-    document: Document, text: str, given: Sequence[bytes], state: State, rules: Rules, now: int
+    document: Document,
+    text: str,
+    given: Sequence[bytes],
+    state: State,
+    rules: Rules,
+    now: int,
+    reached: Collection[str],
 ) -> tuple[str, ...]:
     """Name the authorities that vouch for a file; raises ``Forbidden`` where the profile asks for more."""
     authorities = list(state.all(ApprovalAuthority))
@@ -147,7 +167,7 @@ def _signers(
             found += read_signature(data, authorities)
         except ValueError as error:
             raise UsageError(f"A signature cannot be read: {error}.") from error
-    vouching = vouched(document, text.encode(), found, authorities, rules, now)
+    vouching = vouched(document, text.encode(), found, authorities, rules, now, reached=reached)
     if given and not vouching:
         raise UsageError(
             "No signature is one of a registered approval authority for this file.",

@@ -5,10 +5,6 @@ A key that nobody reads is an error: a misspelt ``max_uplaod`` must not silently
 
 from __future__ import annotations
 
-import difflib
-import re
-import tomllib
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +13,9 @@ import msgspec
 from pydantic import ValidationError
 
 from sekimori.cli.config import Config
+from sekimori.cli.config_faults import faults_of, meant, where
 from sekimori.cli.config_section import Section
+from sekimori.cli.toml_file import Place, read_toml
 from sekimori.errors import ConfigError
 
 PREFIX = "SEKIMORI_"
@@ -27,17 +25,14 @@ _OPTIONS: dict[tuple[str, ...], str] = {
     ("console", "listen"): "--console",
     ("metrics", "listen"): "--metrics",
 }
-_HEADER = re.compile(r"\s*(\[\[?)\s*([^\]\[]+?)\s*\]")
-_KEY = re.compile(r"\s*(\"[^\"]*\"|'[^']*'|[A-Za-z0-9_-]+)\s*=")
-
-type Place = tuple[str, ...]
 
 
 def load(
     file: Path | None, environment: Mapping[str, str], options: Mapping[Place, object] | None = None
 ) -> Config:
     """Compose the configuration; raise ``ConfigError`` naming every fault, one a line."""
-    values, origins, faults = _from_file(file) if file is not None else ({}, {}, [])
+    values, origins = read_toml(file) if file is not None else ({}, {})
+    faults: list[str] = []
     for place, name, value in _from_environment(environment, faults):
         _put(values, place, value)
         origins[place] = name
@@ -49,38 +44,8 @@ def load(
         try:
             return Config.model_validate(values)
         except ValidationError as error:
-            faults = [_sentence(fault["loc"], fault["msg"], origins, file) for fault in error.errors()]
+            faults = faults_of(error, Config, origins, str(file or ""))
     raise ConfigError("\n".join(faults))
-
-
-def _from_file(file: Path) -> tuple[dict[str, Any], dict[Place, str], list[str]]:
-    try:
-        text = file.read_text(encoding="utf-8")
-        values = tomllib.loads(text)
-    except OSError as error:
-        raise ConfigError(
-            f"The configuration file {file} cannot be read ({error.strerror}).",
-            hint="Name another with --config.",
-        ) from error
-    except ValueError as error:
-        where = re.search(r"line (\d+)", str(error))
-        raise ConfigError(f"{file}:{where[1] if where else 1}: {error}") from error
-    return values, {place: f"{file}:{line}" for place, line in _lines(text)}, []
-
-
-def _lines(text: str) -> Iterator[tuple[Place, int]]:
-    """Guess on which line each key stands; tomllib keeps no positions."""
-    table: Place = ()
-    counted: Counter[Place] = Counter()
-    for number, line in enumerate(text.splitlines(), start=1):
-        if header := _HEADER.match(line):
-            table = tuple(part.strip("\"' ") for part in header[2].split("."))
-            if header[1] == "[[":
-                counted[table] += 1
-                table = (*table, str(counted[table] - 1))
-            yield table, number
-        elif key := _KEY.match(line):
-            yield (*table, key[1].strip("\"'")), number
 
 
 def _from_environment(
@@ -92,7 +57,7 @@ def _from_environment(
         if rest == name or rest in _NOT_KEYS:
             continue
         if rest not in known:
-            faults.append(f"{name}: unknown variable{_meant(rest, known, PREFIX)}")
+            faults.append(f"{name}: unknown variable{meant(rest, known, PREFIX)}")
             continue
         yield known[rest], name, _from_text(known[rest], environment[name])
 
@@ -150,20 +115,5 @@ def _unknown(
 
 
 def _unknown_sentence(place: Place, known: Mapping[str, object], origins: Mapping[Place, str]) -> str:
-    where = origins.get(place, "")
-    return f"{where}{': ' if where else ''}unknown key {'.'.join(place)}{_meant(place[-1], known)}"
-
-
-def _meant(name: str, known: Mapping[str, object], prefix: str = "") -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {prefix}{close[0]}?" if close else ""
-
-
-def _sentence(
-    loc: tuple[int | str, ...], message: str, origins: Mapping[Place, str], file: Path | None
-) -> str:
-    place = tuple(str(part) for part in loc)
-    found = next((origins[place[:end]] for end in range(len(place), 0, -1) if place[:end] in origins), None)
-    where = found or (str(file) if file else "")
-    message = message.removeprefix("Value error, ")
-    return f"{where}{': ' if where else ''}{'.'.join(place)}: {message}"
+    at = where(place, origins)
+    return f"{at}{': ' if at else ''}unknown key {'.'.join(place)}{meant(place[-1], known)}"

@@ -10,11 +10,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from sekimori.cli.config_section import Duration, Section
+from sekimori.cli.config_section import Duration, MisfitError, Section, matching
 
 SourceName = Literal["basic", "ldap", "header", "mtls", "apikey"]
 
 _PARENT = r"^(sha256:[0-9a-f]{64}|[a-z0-9]([a-z0-9.-]*[a-z0-9])?)$"
+_PARENT_WANTED = "the DNS name in its certificate, or sha256: and the 64 digits of its fingerprint"
 _ATTRIBUTE = r"^[A-Za-z][A-Za-z0-9-]*$"
 
 
@@ -36,16 +37,21 @@ class GateTls(Section):
     key_file: str = ""
     client_ca_file: str = ""
     client_crl_file: str = ""
-    name: Annotated[str, Field(pattern=r"^([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?)?$")] = ""
+    name: Annotated[
+        str, matching(r"([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?)?", "a host name, as proxy.example.jp")
+    ] = ""
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if bool(self.certificate_file) != bool(self.key_file):
-            raise ValueError("certificate_file and key_file belong together")
+            raise MisfitError(
+                "certificate_file" if self.certificate_file else "key_file",
+                "certificate_file and key_file belong together; set both",
+            )
         if not self.certificate_file and (self.client_ca_file or self.client_crl_file or self.name):
-            raise ValueError("certificate_file and key_file are missing")
+            raise ValueError("certificate_file and key_file are missing; without them there is no TLS")
         if self.client_crl_file and not self.client_ca_file:
-            raise ValueError("client_crl_file needs client_ca_file")
+            raise MisfitError("client_crl_file", "this needs client_ca_file: set that too")
         return self
 
 
@@ -59,10 +65,10 @@ class Ldap(Section):
     bind_password_file: str = ""
     user_base: str = ""
     user_filter: str = "(uid={name})"
-    name_attribute: Annotated[str, Field(pattern=_ATTRIBUTE)] = "uid"
+    name_attribute: Annotated[str, matching(_ATTRIBUTE, "the name of an attribute, as uid")] = "uid"
     group_base: str = ""
     group_filter: str = "(|(member={dn})(uniqueMember={dn})(memberUid={name}))"
-    group_attribute: Annotated[str, Field(pattern=_ATTRIBUTE)] = "cn"
+    group_attribute: Annotated[str, matching(_ATTRIBUTE, "the name of an attribute, as uid")] = "cn"
     nesting: Literal["none", "walk", "chain"] = "walk"
     timeout: Annotated[Duration, Field(gt=0, le=30)] = 3.0
 
@@ -73,14 +79,19 @@ class Ldap(Section):
 
         for server in map(Server.read, self.urls):
             if not (server.tls or self.start_tls or server.loopback):
-                raise ValueError(f"{server.host} is beyond loopback: use ldaps:// or start_tls = true")
+                raise MisfitError(
+                    "urls", f"{server.host} is beyond loopback: use ldaps:// or start_tls = true"
+                )
         if bool(self.bind_dn) != bool(self.bind_password_file):
-            raise ValueError("bind_dn and bind_password_file belong together")
+            raise MisfitError(
+                "bind_dn" if self.bind_dn else "bind_password_file",
+                "bind_dn and bind_password_file belong together; set both",
+            )
         check(self.user_filter, needs=("name",))
         check(self.group_filter, needs=("dn",))
         if self.nesting == "chain" and not re.search(r"\w=\{dn\}", self.group_filter):
-            raise ValueError(
-                'nesting = "chain" needs a group_filter with an equality, such as "(member={dn})"'
+            raise MisfitError(
+                "nesting", '"chain" needs a group_filter with an equality, such as "(member={dn})"'
             )
         return self
 
@@ -89,17 +100,28 @@ class Header(Section):
     """``[identity.header]``: what listed parent proxies, known by their certificates, say of their clients."""
 
     name: str = "X-Authenticated-User"
-    parents: tuple[Annotated[str, Field(pattern=_PARENT)], ...] = ()
+    parents: tuple[Annotated[str, matching(_PARENT, _PARENT_WANTED)], ...] = ()
     strip_realm: bool = False
+    realm: Annotated[
+        str, matching(r"([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?)?", "a realm, as EXAMPLE.JP")
+    ] = ""
+
+    @model_validator(mode="after")
+    def _cuts_one_realm(self) -> Self:
+        # A parent that trusts two realms knows two people of one name.
+        if self.strip_realm and not self.realm:
+            raise MisfitError("realm", "strip_realm needs it: name the one realm that may be cut off")
+        return self
 
     @model_validator(mode="after")
     def _never_leaves(self) -> Self:
         from sekimori.addons.headers import private
 
         if not private(self.name.lower().encode("ascii", "replace")):
-            raise ValueError(
+            raise MisfitError(
+                "name",
                 f"{self.name} would travel on to services; "
-                "use X-Authenticated-User, or a name that begins with X-Forwarded- or X-Sekimori-"
+                "use X-Authenticated-User, or a name that begins with X-Forwarded- or X-Sekimori-",
             )
         return self
 
@@ -122,19 +144,23 @@ class Identity(Section):
     @model_validator(mode="after")
     def _each_with_its_section(self) -> Self:
         if len(set(self.sources)) < len(self.sources):
-            raise ValueError("a source is named twice")
+            raise MisfitError("sources", "a source is named twice; name each once")
         if "ldap" in self.sources and not (self.ldap.urls and self.ldap.user_base):
-            raise ValueError('sources names "ldap": identity.ldap needs urls and user_base')
+            raise MisfitError("sources", '"ldap" needs a section [identity.ldap] with urls and user_base')
         if "header" in self.sources and not self.header.parents:
-            raise ValueError('sources names "header": identity.header needs parents')
+            raise MisfitError("sources", '"header" needs a section [identity.header] with parents')
         for name in ("ldap", "header", "mtls"):
             section: Section = getattr(self, name)
             if name not in self.sources and section != type(section)():
-                raise ValueError(f'identity.{name} is set, and sources does not name "{name}"')
+                raise MisfitError(
+                    name, f'nobody reads this section; name "{name}" in identity.sources, or remove it'
+                )
         return self
 
     def check_listener(self, tls: GateTls) -> None:
         """Raise ValueError where a source needs certificates that the listener does not ask for."""
         for name in ("header", "mtls"):
             if name in self.sources and not tls.client_ca_file:
-                raise ValueError(f'sources names "{name}": gate.tls needs client_ca_file')
+                raise MisfitError(
+                    "identity.sources", f'"{name}" needs certificates: set gate.tls.client_ca_file'
+                )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 from sekimori.cli.units import Address, parse_address, parse_duration, parse_size
 
@@ -12,6 +13,12 @@ from sekimori.cli.units import Address, parse_address, parse_duration, parse_siz
 def _text(value: object, what: str) -> str:
     if not isinstance(value, str):
         raise ValueError(f"{value!r} has no unit; write {what} in quotes")  # noqa: TRY004 (pydantic's protocol)
+    return value
+
+
+def _whole(value: object) -> object:
+    if isinstance(value, bool):  # pydantic would take true for 1
+        raise ValueError(f"{str(value).lower()} is no whole number; write one without quotes, as 2")  # noqa: TRY004
     return value
 
 
@@ -30,7 +37,31 @@ Duration = Annotated[
     PlainSerializer(lambda value: f"{value:f}s"),
 ]
 Listen = Annotated[Address, BeforeValidator(_address), PlainSerializer(str)]
-Port = Annotated[int, Field(ge=1, le=65535)]
+Whole = Annotated[int, BeforeValidator(_whole)]
+Port = Annotated[Whole, Field(ge=1, le=65535)]
+
+
+def matching(pattern: str, wanted: str) -> AfterValidator:
+    """Accept text of a certain shape; ``wanted`` says what to write.
+
+    The text itself is not repeated: an address may hold a password.
+    """
+    shape = re.compile(pattern)
+
+    def check(text: str) -> str:
+        if not shape.fullmatch(text):
+            raise ValueError(f"this is not what belongs here; write {wanted}")
+        return text
+
+    return AfterValidator(check)
+
+
+class MisfitError(ValueError):
+    """A key that doesn't go with the others of its section; ``key`` is the one to change, dots between sections."""
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(message)
+        self.key = key
 
 
 class Section(BaseModel):

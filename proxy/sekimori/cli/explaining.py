@@ -11,6 +11,7 @@ from sekimori.catalogue.catalogue import Catalogue
 from sekimori.catalogue.hosts import HostError, canonical_host
 from sekimori.cli.compiling import compiler
 from sekimori.cli.config import Config
+from sekimori.cli.identified import Identified, identified
 from sekimori.cli.opened import people_names, policy_files, policy_names, store_session
 from sekimori.cli.orders import Orders, worker_settings
 from sekimori.cli.places import Places
@@ -19,7 +20,7 @@ from sekimori.errors import PolicyUnavailableError, UsageError
 from sekimori.gate.settings import WorkerSettings
 from sekimori.policy.decide import Decision, decide
 from sekimori.policy.facts import Facts
-from sekimori.policy.people import People
+from sekimori.policy.people import canonical_name
 from sekimori.policy.reasons import Reason
 from sekimori.policy.reasons import explain as text_of
 from sekimori.policy.snapshot import Snapshot, load
@@ -49,12 +50,14 @@ class Question:
     purpose: str | None
     operation: str
     time_us: int
+    source: str | None = None
+    groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class _Policy:
     snapshot: Snapshot
-    people: People
+    who: Identified
     standing: Standing
     catalogue: Catalogue
     options: WorkerSettings
@@ -62,7 +65,7 @@ class _Policy:
 
 def answer(places: Places, config: Config, question: Question) -> dict[str, Any]:
     """Decide the question and say why."""
-    policy = _compiled(places, config, question.time_us)
+    policy = _compiled(places, config, question)
     url = _split(question.url)
     port = url.port or _PORTS[url.scheme]
     try:
@@ -71,15 +74,15 @@ def answer(places: Places, config: Config, question: Question) -> dict[str, Any]
         reason = "DENY_IP_LITERAL" if error.reason == "ip-literal" else "DENY_MALFORMED"
         return _refused(policy, Destination(url.hostname or "", "uncatalogued"), Reason(reason))
     destination = locate(host, snapshot=policy.snapshot, catalogue=policy.catalogue, options=policy.options)
-    if (gate := _at_the_gate(policy, destination, url.scheme, port, question)) is not None:
+    if (gate := _at_the_gate(policy, destination, url.scheme, port)) is not None:
         return _refused(policy, destination, gate)
     if not destination.decrypt:
         return _passes(policy, destination)
     return _decided(policy, destination, question)
 
 
-def _compiled(places: Places, config: Config, now_us: int) -> _Policy:
-    catalogue = Catalogue.load()
+def _compiled(places: Places, config: Config, question: Question) -> _Policy:
+    catalogue, now_us = Catalogue.load(), question.time_us
     with store_session(places) as session:
         repo = PolicyRepo(session, policy_names(places))
         register = grant_register(places, config, catalogue)
@@ -89,7 +92,14 @@ def _compiled(places: Places, config: Config, now_us: int) -> _Policy:
     orders = Orders(
         data=str(places.data), keys=str(places.keys), config=config.model_dump(mode="json"), lifeline_fd=-1
     )
-    return _Policy(snapshot, people, standing, catalogue, worker_settings(orders))
+    who = identified(
+        people,
+        config.identity.sources,
+        user=question.user,
+        said=question.source,
+        groups=[canonical_name(name) for name in question.groups],
+    )
+    return _Policy(snapshot, who, standing, catalogue, worker_settings(orders))
 
 
 def _snapshot(
@@ -124,12 +134,10 @@ def _split(url: str) -> SplitResult:
     )
 
 
-def _at_the_gate(
-    policy: _Policy, destination: Destination, scheme: str, port: int, question: Question
-) -> Reason | None:
+def _at_the_gate(policy: _Policy, destination: Destination, scheme: str, port: int) -> Reason | None:
     """Say what refuses the request before anybody reads it, in the order in which the gate looks."""
     options = policy.options
-    person = policy.people.get(question.user)
+    person = policy.who.person
     needed = options.identity_required == "all" or destination.decrypt
     if needed and (person is None or person.disabled):
         return Reason("DENY_AUTH_REQUIRED")
@@ -146,7 +154,7 @@ def _at_the_gate(
 
 
 def _decided(policy: _Policy, destination: Destination, question: Question) -> dict[str, Any]:
-    person = policy.people.get(question.user)
+    person = policy.who.person
     service = policy.snapshot.service_of(destination.host, question.model)
     entry = policy.catalogue.lookup(destination.host)
     decision = decide(
@@ -154,7 +162,7 @@ def _decided(policy: _Policy, destination: Destination, question: Question) -> d
             time_us=question.time_us,
             user=person.name if person else None,
             groups=frozenset(person.groups) if person else frozenset(),
-            user_source="basic",
+            user_source=policy.who.source,
             host=destination.host,
             service=service.id if service is not None else destination.service or None,
             flagged=entry is not None and bool(entry.flags),
@@ -172,6 +180,7 @@ def _decided(policy: _Policy, destination: Destination, question: Question) -> d
 def _told(policy: _Policy, destination: Destination, decision: Decision) -> dict[str, Any]:
     return {
         "decision": decision.verdict,
+        **_who(policy),
         "reasons": [finding.code.value for finding in decision.reasons],
         "rule": decision.rule,
         "grant": decision.grant,
@@ -204,6 +213,7 @@ def _passes(policy: _Policy, destination: Destination) -> dict[str, Any]:
 def _outside(policy: _Policy, destination: Destination) -> dict[str, Any]:
     return {
         "decision": "deny",
+        **_who(policy),
         "reasons": [],
         "rule": "",
         "grant": None,
@@ -216,6 +226,16 @@ def _outside(policy: _Policy, destination: Destination) -> dict[str, Any]:
         "valid_until": None,
         "policy": policy.snapshot.hash,
         "why": [],
+    }
+
+
+def _who(policy: _Policy) -> dict[str, Any]:
+    who = policy.who
+    return {
+        "user": who.person.name if who.person else None,
+        "user_source": who.source,
+        "groups": list(who.person.groups) if who.person else [],
+        "directory": "assumed" if who.assumed else None,
     }
 
 

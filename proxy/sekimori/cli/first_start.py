@@ -15,7 +15,8 @@ from pathlib import Path
 
 from sekimori.cli import keeping, secrets_in
 from sekimori.cli.checks import FORMAT
-from sekimori.cli.greeting import Administrator, Greeting
+from sekimori.cli.greeting import Administrator, Caller, Greeting
+from sekimori.cli.noting import note
 from sekimori.cli.opened import now_us, people_names, store_session
 from sekimori.cli.places import Places
 from sekimori.cli.serve import Installation
@@ -27,7 +28,7 @@ LINK_FILE = "setup-link"
 _LINK_LIFE_US = 7 * 24 * 3600 * 1_000_000
 
 
-def first_start(installation: Installation, addresses: Addresses) -> Greeting:
+def first_start(installation: Installation, addresses: Addresses, caller: Caller | None = None) -> Greeting:
     """Make the installation and say what to do with it."""
     places = installation.places
     make_keys(places)
@@ -36,7 +37,14 @@ def first_start(installation: Installation, addresses: Addresses) -> Greeting:
     places.spool.mkdir(mode=0o700, exist_ok=True)
     places.policy.mkdir(mode=0o700, exist_ok=True)
     _finish(places)
-    return Greeting.first(addresses, (places.keys / "gate" / "ca.pem").resolve(), administrator)
+    certificate = installation.config.gate.tls.certificate_file
+    return Greeting.first(
+        addresses,
+        (places.keys / "gate" / "ca.pem").resolve(),
+        administrator,
+        caller=caller or Caller(),
+        proxy_ca=str(Path(certificate).resolve()) if certificate else "",
+    )
 
 
 def make_keys(places: Places) -> None:
@@ -59,13 +67,14 @@ def _make_administrator(places: Places, addresses: Addresses, *, terminal: bool)
     with store_session(places) as session:
         if PersonRepo(session, names).get(ADMINISTRATOR) is not None:
             return Administrator(ADMINISTRATOR)  # another machine that shares this database was first
-        PersonRepo(session, names).add(
+        account = PersonRepo(session, names).add(
             ADMINISTRATOR,
             now_us=now_us(),
             roles=(ROLE,),
             password=hash_password(password) if terminal else None,
             proxy_password=hash_password(proxy) if terminal else None,
         )
+        note(places, session, account)
         if terminal:
             return Administrator(ADMINISTRATOR, password, proxy)
         token = secrets.token_urlsafe(32)

@@ -54,11 +54,17 @@ class Governed:
 @contextmanager
 def governed(data: Path, keys: Path, config: Path | None) -> Iterator[Governed]:
     """Open the installation for a while."""
+    with governed_at(installation(data, keys, config), configured(config)) as opened:
+        yield opened
+
+
+@contextmanager
+def governed_at(places: Places, settings: Config) -> Iterator[Governed]:
+    """Open the installation that lies here for a while."""
     from sekimori.cli.opened import new_id, now_us, store, store_keys
     from sekimori.cli.use_settings import use_of
     from sekimori.store.governing import Governing
 
-    places, settings = installation(data, keys, config), configured(config)
     opened = store_keys(places)
     with store(places) as engine:
         governing = Governing(

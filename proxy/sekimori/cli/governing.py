@@ -11,13 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import typer
 
 from sekimori.errors import UsageError
 from sekimori.governance import commands, using
-from sekimori.governance.actors import ROLES, STAFF
 from sekimori.governance.change import Event
-from sekimori.governance.state import Aggregate
+from sekimori.governance.state import Aggregate, State
 
 if TYPE_CHECKING:
     from sekimori.cli.governed import Governed
@@ -78,28 +76,41 @@ def expect_noun(noun: str) -> type[Aggregate]:
     return nouns[noun]
 
 
-def may_read(opened: Governed, account: str | None) -> None:
-    """Ask who looks: what is governed names people, so it is for those who hold a role beside staff."""
+def may_read(opened: Governed, account: str | None, noun: str) -> str | None:
+    """Ask who looks, as the API asks; give their name where they may see only what is theirs, else None."""
     from sekimori.cli.acting import acting, actor
     from sekimori.cli.opened import now_us
-    from sekimori.cli.terminal import say
-    from sekimori.governance.refusals import refuse
+    from sekimori.cli.permitted import expect_noun_row
 
     who = acting(opened.places, opened.config, account)
+    if who is None:
+        return None  # whoever runs the system, where the profile lets them act
     with opened.governing.state() as state:
         acts = actor(who, state, now_us())
-    if not acts.roles - {STAFF}:
-        refusal = refuse("role", roles=", ".join(role for role in ROLES if role != STAFF))
-        say(f"{refusal.code}: {refusal.ja} {refusal.en}")
-        raise typer.Exit(1)
+    return acts.name if expect_noun_row(acts, noun) else None
+
+
+def is_about(state: State, value: Aggregate, name: str) -> bool:
+    """Say whether a thing is about somebody, as the API does."""
+    from sekimori.console.api.nouns import NOUNS
+    from sekimori.governance.actors import among
+
+    owners = (each.owners(state, value) for each in NOUNS if each.kind is type(value))
+    return any(among(name, names) for names in owners)
 
 
 def pages(
-    governing: Governing, noun: str, *, status: str | None, after: str, limit: int
+    governing: Governing, noun: str, *, status: str | None, after: str, limit: int, own: str | None = None
 ) -> Iterator[Aggregate]:
-    """Walk things page by page, those in a state where one is asked for."""
+    """Walk things page by page, those in a state or about somebody where that is asked for."""
     every = _walk(governing, noun, after)
-    return islice((value for value in every if status is None or value.status == status), limit)
+    found = (value for value in every if status is None or value.status == status)
+    return islice(found if own is None else _about(governing, found, own), limit)
+
+
+def _about(governing: Governing, found: Iterator[Aggregate], own: str) -> Iterator[Aggregate]:
+    with governing.state() as state:
+        yield from (value for value in found if is_about(state, value, own))
 
 
 def happened(governing: Governing, noun: str, id_: str) -> Iterator[Event]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import shutil
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from sekimori.cli.tree import Addresses
 
@@ -24,6 +28,28 @@ class Administrator:
     password: str = ""
     proxy_password: str = ""
     link_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """How the program was called, so that what is printed works where it is pasted."""
+
+    program: str = "sekimori"
+    options: str = ""
+
+    def line(self, words: str) -> str:
+        """Give a command of the program as it has to be typed."""
+        return f"{self.program} {words}{self.options}"
+
+    @classmethod
+    def of(cls, called: str, on_path: str | None, options: Mapping[str, Path | None]) -> Self:
+        """Name the program as it was called, for its shell; ``options`` are those that were given."""
+        by_path = "/" in called and not (on_path and Path(on_path).resolve() == Path(called).resolve())
+        given = [part for name, value in options.items() if value is not None for part in (name, str(value))]
+        return cls(
+            shlex.quote(called) if by_path else "sekimori",
+            "".join(f" {shlex.quote(part)}" for part in given),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +74,19 @@ class Greeting:
         return cls((*(_row(*pair) for pair in (*pairs, ("Metrics", addresses.metrics))), READY))
 
     @classmethod
-    def first(cls, addresses: Addresses, ca_file: Path, administrator: Administrator) -> Greeting:
-        """Say where everything is and exactly what to do next."""
+    def first(
+        cls,
+        addresses: Addresses,
+        ca_file: Path,
+        administrator: Administrator,
+        *,
+        caller: Caller,
+        proxy_ca: str = "",
+    ) -> Greeting:
+        """Say where everything is and exactly what to do next, each command so that it can be pasted.
+
+        ``proxy_ca`` is what lets a client trust the listener itself, where that speaks TLS.
+        """
         return cls(
             (
                 _row("Proxy", addresses.proxy),
@@ -60,13 +97,15 @@ class Greeting:
                 *_account(administrator),
                 "",
                 "What to do next",
-                "  1. Let this machine trust the CA certificate:",
-                *(f"       {line}" for line in trust(ca_file, sys.platform)),
-                "  2. Try the gate. A refusal that says why is the right answer: nothing is approved yet.",
-                *(f"       {line}" for line in _attempt(addresses, ca_file, administrator)),
-                "  3. Approve a service, and add the people who may use it:",
-                "       sekimori apply FILE          (sekimori apply --help shows such a file)",
-                "       sekimori user add NAME",
+                "  1. Try the gate. A refusal that says why is the right answer: nothing is approved yet.",
+                *_attempt(addresses, ca_file, administrator, caller, proxy_ca),
+                "  2. Add somebody who may use it (it asks for the passwords), and approve a service for them;",
+                "     the help of `apply` shows the file that it takes:",
+                f"       {caller.line('user add yamada')}",
+                f"       {caller.program} apply --help",
+                "  3. Let this machine's browsers and programs trust the CA certificate:",
+                *(f"       {line}" for line in _trust_here(ca_file)),
+                "     Firefox keeps a list of its own: Settings, Certificates.",
                 "",
                 READY,
             )
@@ -92,24 +131,36 @@ def _account(administrator: Administrator) -> list[str]:
     ]
 
 
-def trust(ca_file: Path, platform: str) -> list[str]:
-    """Say how the machine at hand is made to trust the certificate."""
-    file = shlex.quote(str(ca_file))
+def _trust_here(ca_file: Path) -> list[str]:
+    debian = shutil.which("trust") is None or shutil.which("update-ca-certificates") is not None
+    return trust(ca_file, sys.platform, root=os.geteuid() == 0, debian=debian)
+
+
+def trust(ca_file: Path, platform: str, *, root: bool, debian: bool = True) -> list[str]:
+    """Say how the machine at hand is made to trust the certificate; ``root`` needs no sudo."""
+    file, sudo = shlex.quote(str(ca_file)), "" if root else "sudo "
     if platform == "darwin":
         chain = "/Library/Keychains/System.keychain"
-        return [f"sudo security add-trusted-cert -d -r trustRoot -k {chain} {file}"]
-    return [
-        f"sudo cp {file} /usr/local/share/ca-certificates/sekimori.crt && sudo update-ca-certificates",
-        f"(Fedora, RHEL: sudo trust anchor {file}. Firefox keeps a list of its own: Settings, Certificates.)",
-    ]
+        return [f"{sudo}security add-trusted-cert -d -r trustRoot -k {chain} {file}"]
+    if not debian:
+        return [f"{sudo}trust anchor {file}"]
+    there = "/usr/local/share/ca-certificates/sekimori.crt"
+    return [f"{sudo}cp {file} {there} && {sudo}update-ca-certificates"]
 
 
-def _attempt(addresses: Addresses, ca_file: Path, administrator: Administrator) -> list[str]:
+def _attempt(
+    addresses: Addresses, ca_file: Path, administrator: Administrator, caller: Caller, proxy_ca: str
+) -> list[str]:
     user = administrator.name + (f":{administrator.proxy_password}" if administrator.proxy_password else "")
+    listener = f"--proxy-cacert {shlex.quote(proxy_ca)} " if proxy_ca else ""
     curl = (
-        f"curl --proxy {addresses.proxy} --proxy-user {shlex.quote(user)} "
+        f"       curl --proxy {addresses.proxy} {listener}--proxy-user {shlex.quote(user)} "
         f"--cacert {shlex.quote(str(ca_file))} https://chatgpt.com/"
     )
     if administrator.proxy_password:
         return [curl]
-    return [f"sekimori user passwd {administrator.name} --proxy", f"{curl}   (asks for that proxy password)"]
+    return [
+        "     Set the administrator's proxy password; curl then asks for it:",
+        f"       {caller.line(f'user passwd {administrator.name} --proxy')}",
+        curl,
+    ]

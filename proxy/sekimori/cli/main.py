@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from sekimori.cli.command_map import EXIT_CODES, PURPOSE, write_map
 from sekimori.cli.commands import (
     apply,
     bench,
@@ -47,6 +48,7 @@ from sekimori.cli.terminal import say
 from sekimori.errors import SekimoriError, UnknownError, where
 
 _NO, _WRONG = 1, 2
+_WIDEST = 100
 
 
 class _Sentences(TyperGroup):
@@ -63,6 +65,10 @@ class _Sentences(TyperGroup):
             say(str(error))
             raise typer.Exit(_NO if isinstance(error, UnknownError) else _WRONG) from error
 
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 (click calls it so)
+        """Write the map of the commands."""
+        write_map(self.commands, formatter)
+
 
 def _show_version(wanted: bool) -> None:
     if wanted:
@@ -75,7 +81,9 @@ def build() -> typer.Typer:
     app = typer.Typer(
         name="sekimori",
         cls=_Sentences,
-        help="The barrier keeper: approved generative AI passes and is recorded, the rest is stopped.",
+        help=PURPOSE,
+        epilog=EXIT_CODES,
+        context_settings={"max_content_width": _WIDEST},
         no_args_is_help=True,
         add_completion=False,
         rich_markup_mode=None,

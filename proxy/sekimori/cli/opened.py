@@ -103,7 +103,7 @@ def store_session(places: Places) -> Iterator[Session]:
 
 def store_keys(places: Places) -> StoreKeys:
     """Take the keys that open what the database keeps, and what signs what is said about it."""
-    from sekimori.cli.keeping import provider
+    from sekimori.cli.keeper import provider
     from sekimori.ledger.tlog.keys import KeySigner
     from sekimori.ledger.tlog.leaf import LeafSigner
     from sekimori.store.holding import OldKey, StoreKeys

@@ -30,6 +30,8 @@ Keys = Annotated[
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", envvar="SEKIMORI_CONFIG", help="The configuration file (TOML).")
 ]
+By = Annotated[str, typer.Option("--by", help="Who carries it out; otherwise the operating system's user.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do it. Without this, only say what would happen.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
 
 

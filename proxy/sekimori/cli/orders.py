@@ -55,7 +55,7 @@ def identity_settings(config: Config) -> dict[str, Any]:
         "vouchers": VoucherSettings(
             parents=identity.header.parents,
             header=identity.header.name.lower() if by_header else "",
-            strip_realm=identity.header.strip_realm,
+            realm=identity.header.realm if identity.header.strip_realm else "",
             certificate=identity.mtls.name if by_certificate else "",
         ),
         "directory": DirectorySettings(**dict(identity.ldap)),  # what was read, not what is written

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sekimori import metrics
-from sekimori.cli.config import Ledger, TimeStamps
+from sekimori.cli.config_ledger import Ledger, TimeStamps
 from sekimori.cli.places import Places
 from sekimori.cli.register_line import NewestSuper
 from sekimori.ledger.outside.follower import Follower, Stamping

@@ -68,7 +68,9 @@ class Certificates:
         if before is None or before.shards != self._issued.shards:
             logger.info("%d issuing certificates in force", len(self._issued.shards))
         if self._issued.uncovered:
-            logger.warning("no certificate can cover %s", ", ".join(self._issued.uncovered[:10]))
+            # A certificate knows no * inside a label. Nothing to be done about it, so no warning.
+            named = ", ".join(self._issued.uncovered[:10])
+            logger.info("no certificate can be issued for names such as %s: they stay closed", named)
 
     def _found(self) -> IssuingSet | None:
         try:

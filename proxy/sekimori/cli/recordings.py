@@ -1,4 +1,4 @@
-"""Recorded interactions, one JSON object each: read from a file, and what the wire readers make of them.
+"""Recorded interactions, one JSON object each, read from a file.
 
 The record: ``{id, kind, request{method,url,headers,body_b64}, response{status,headers,body_b64},
 frames[{direction,opcode,payload_b64}]}``. Fields that are not needed here are left alone.
@@ -9,18 +9,11 @@ from __future__ import annotations
 import gzip
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
-from urllib.parse import urlsplit
+from typing import IO
 
 import msgspec
 
 from sekimori.errors import UsageError
-from sekimori.wire.encoding import dechunked
-from sekimori.wire.model import Head, RequestReading, ResponseReading
-from sekimori.wire.read import read_request, read_response
-from sekimori.wire.unknown import evidence, kind_by_shape
-
-WORST = ("unparsed", "partial", "parsed")
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -101,42 +94,3 @@ def _document(text: bytes, file: Path) -> list[Recording]:
         raise UsageError(
             f"{file}: {error}.", hint="It holds one recorded interaction, or a list of them."
         ) from error
-
-
-def summary(recording: Recording) -> dict[str, Any]:
-    """Say what the wire readers see in one interaction, as they would with a host that nobody knows."""
-    url = urlsplit(recording.request.url)
-    path = url.path + (f"?{url.query}" if url.query else "")
-    head = Head(recording.request.method, url.netloc, path or "/", recording.request.headers)
-    if recording.frames:
-        from sekimori.cli.session import summary_of_session
-
-        return summary_of_session(recording.id, head, recording.frames)
-    asked, response = dechunked(recording.request.body_b64 or b""), recording.response
-    request = read_request(head, asked)
-    fields = response.headers if response else ()
-    answered = dechunked((response.body_b64 if response else None) or b"")
-    signs = evidence(head, request, fields, body=asked, answered=answered)
-    read = read_response(head, request, response.status, fields, answered) if response and answered else None
-    return shown(recording.id, request, read, kind=kind_by_shape(head, request, signs))
-
-
-def shown(
-    name: str | int, request: RequestReading, response: ResponseReading | None, *, kind: str = ""
-) -> dict[str, Any]:
-    """Put two readings into the words of ``wire try``."""
-    return {
-        "id": name,
-        "kind": kind or request.kind,
-        "dialect": request.dialect,
-        "parse": min(request.parse, response.parse if response else request.parse, key=WORST.index),
-        "model": request.model or (response.model if response else None),
-        "stream": request.stream,
-        "prompt": request.prompt,
-        "messages": msgspec.to_builtins(request.messages),
-        "output": response.output if response else "",
-        "reasoning": response.reasoning if response else "",
-        "tool_calls": msgspec.to_builtins(response.tool_calls) if response else [],
-        "usage": msgspec.to_builtins(response.usage) if response else None,
-        "skipped": sorted({*request.skipped, *(response.skipped if response else ())}),
-    }

@@ -19,7 +19,9 @@ def generate() -> str:
 
 
 def from_pipe(what: str) -> str:
-    """Read one line of standard input."""
+    """Read one line of standard input; where that is a terminal, ask, so that nobody waits or reads along."""
+    if sys.stdin.isatty():
+        return ask(what)
     line = sys.stdin.readline(_LONGEST + 2)
     return check(line.rstrip("\r\n"), what)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from sekimori.cli.recordings import WORST, Frame, shown
+from sekimori.cli.readings import WORST, shown
+from sekimori.cli.recordings import Frame
 from sekimori.wire.model import Head, Message, RequestReading, ResponseReading
 from sekimori.wire.session import SocketMessage, read_session
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sekimori.cli.recordings import Frame, shown
+from sekimori.cli.readings import shown
+from sekimori.cli.recordings import Frame
 from sekimori.cli.session import summary_of_session
 from sekimori.store.readings import (
     payloads,

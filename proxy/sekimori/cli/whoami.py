@@ -13,3 +13,9 @@ def system_user() -> str:
         return pwd.getpwuid(number).pw_name
     except KeyError:
         return f"uid {number}"
+
+
+def executing(by: str) -> str:
+    """Return who carries a thing out: always the operating system's user, and whom that one names."""
+    user = system_user()
+    return f"{by} (os: {user})" if by else f"os: {user}"

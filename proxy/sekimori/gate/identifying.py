@@ -72,7 +72,7 @@ class Identifying:
         vouchers = Vouchers(
             parents=frozenset(told.parents),
             header=told.header,
-            strip_realm=told.strip_realm,
+            realm=told.realm,
             certificate=told.certificate,
         )
         return Vouching(vouchers, self.peers, present=self._present, now=now)

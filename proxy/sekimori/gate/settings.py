@@ -21,7 +21,7 @@ class VoucherSettings(msgspec.Struct, frozen=True):
 
     parents: tuple[str, ...] = ()
     header: str = ""
-    strip_realm: bool = False
+    realm: str = ""
     certificate: str = ""
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 
-import typer
-
+from sekimori.cli.command_map import command_group
 from sekimori.cli.options import DEFAULT_DATA, DEFAULT_KEYS, Data, Keys, installation
 
-group = typer.Typer(help="The certificate authority that clients must trust.", no_args_is_help=True)
+group = command_group(
+    "The certificate authority that clients must trust.",
+    "sekimori ca export > sekimori-ca.pem",
+)
 
 
 @group.callback()

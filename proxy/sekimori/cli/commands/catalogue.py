@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sekimori.cli.command_map import command_group
 from sekimori.cli.options import DEFAULT_DATA, DEFAULT_KEYS, Data, Json, Keys
 from sekimori.cli.terminal import escape, print_json, print_table, say
 from sekimori.errors import UsageError
@@ -13,7 +14,11 @@ from sekimori.errors import UsageError
 if TYPE_CHECKING:
     from sekimori.catalogue.records import ServiceRecord
 
-group = typer.Typer(help="The AI services that Sekimori knows.", no_args_is_help=True)
+group = command_group(
+    "The AI services that Sekimori knows, and what it does with their hosts.",
+    "sekimori catalogue search openai api",
+    "sekimori catalogue show chatgpt.com",
+)
 
 _COLUMNS = ("id", "name", "provider", "kind", "contract_type", "flags")
 

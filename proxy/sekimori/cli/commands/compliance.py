@@ -6,10 +6,14 @@ from typing import Annotated
 
 import typer
 
+from sekimori.cli.command_map import command_group
 from sekimori.cli.options import DEFAULT_DATA, DEFAULT_KEYS, ConfigFile, Data, Json, Keys
 from sekimori.cli.terminal import print_json, print_table, say
 
-group = typer.Typer(help="The state of the agreement's rows (遵守状況).", no_args_is_help=True)
+group = command_group(
+    "The state of the agreement's rows (遵守状況).",
+    "sekimori compliance report --json",
+)
 
 _COLUMNS = ("id", "status", "evidence", "counts", "ja")
 

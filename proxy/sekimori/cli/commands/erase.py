@@ -5,28 +5,34 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from datetime import date
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sekimori.cli.options import DEFAULT_DATA, DEFAULT_KEYS, ConfigFile, Data, Json, Keys, installation
-from sekimori.cli.terminal import escape, print_json, print_table, say
-from sekimori.cli.whoami import system_user
+from sekimori.cli.erasing_report import show_done, show_preview, tell_damaged
+from sekimori.cli.options import (
+    DEFAULT_DATA,
+    DEFAULT_KEYS,
+    By,
+    ConfigFile,
+    Data,
+    Json,
+    Keys,
+    Yes,
+    installation,
+)
+from sekimori.cli.terminal import say
+from sekimori.cli.whoami import executing, system_user
 from sekimori.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from sekimori.cli.places import Places
-    from sekimori.store.erasing import Authority, Erased, Eraser
-    from sekimori.store.surveying import Preview, Wanted
+    from sekimori.store.erasing import Authority, Eraser
+    from sekimori.store.surveying import Wanted
 
-_COLUMNS = ("class", "month", "records", "data_keys")
 _PAUSE = 0.2
-_SHOWN = 5
-
-By = Annotated[str, typer.Option("--by", help="Who carries it out; otherwise the operating system's user.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do it. Without this, only say what would happen.")]
 
 
 def erase(
@@ -79,34 +85,15 @@ def erase(
     with _eraser(places) as eraser:
         if not yes:
             preview = eraser.preview(wanted)
-            show_preview(preview, json=json)
+            show_preview(preview, json=json, of_person=subject is not None)
             tell_damaged(preview.damaged)
             if preview.unknown:
                 raise typer.Exit(1)
             return
         _wait_for_spool(places, eraser, wanted, wait)
         done = eraser.carry_out(wanted, authority)
-        _show_done(done, json=json)
+        show_done(done, json=json)
         tell_damaged(done.shredded.damaged)
-
-
-def executing(by: str) -> str:
-    """Return who carries a thing out: always the operating system's user, and whom that one names."""
-    user = system_user()
-    return f"{by} (os: {user})" if by else f"os: {user}"
-
-
-def tell_damaged(ids: Iterable[bytes]) -> None:
-    """Name data keys that don't open, and end with 1: something here needs a look."""
-    named = sorted(ids)
-    if not named:
-        return
-    shown = ", ".join(id_.hex() for id_ in named[:_SHOWN]) + (" …" if len(named) > _SHOWN else "")
-    say(
-        f"{len(named)} data keys don't open, and whose they are can't be told: {shown}. Nothing under them can be"
-        " read. Find out who edited the database: sekimori verify."
-    )
-    raise typer.Exit(1)
 
 
 def _wanted(
@@ -188,78 +175,3 @@ def _wait_for_spool(places: Places, eraser: Eraser, wanted: Wanted, seconds: flo
         for lane in lanes:
             ask_to_roll(places.spool / lane)
         time.sleep(_PAUSE)
-
-
-def show_preview(preview: Preview, *, json: bool) -> None:
-    """Print what an erasure would do."""
-    if json:
-        print_json(
-            {
-                "dry_run": True,
-                "counts": [_row(count) for count in preview.counts],
-                "records": preview.records,
-                "covered": preview.covered,
-                "rebased": preview.rebased,
-                "held": [_row(count) for count in preview.held],
-                "held_records": preview.held_records,
-                "unknown": preview.unknown,
-                "damaged": [id_.hex() for id_ in preview.damaged],
-                "in_flight": preview.in_flight,
-                "spool": preview.spool,
-            }
-        )
-        return
-    print_table(_COLUMNS, [_row(count) for count in preview.counts])
-    for line in _lines(preview):
-        print(escape(line))
-    print("Nothing would be erased." if preview.is_nothing else "Nothing was erased. To do it: --yes")
-
-
-def _lines(preview: Preview) -> Iterator[str]:
-    for rid, covered in preview.covered.items():
-        yield f"{rid} is repeated by, and takes along: {', '.join(covered)}"
-    if preview.rebased:
-        yield f"Stay, and are written anew without it: {', '.join(preview.rebased)}"
-    for count in preview.held:
-        yield f"A legal hold keeps {count.records} records of {count.klass}, {count.month}."
-    if preview.held_records:
-        yield f"A legal hold keeps: {', '.join(preview.held_records)}"
-    if preview.unknown:
-        yield f"Unknown, or erased already: {', '.join(preview.unknown)}"
-    if preview.in_flight:
-        yield f"{preview.in_flight} exchanges are still going on; what comes of them later is not kept."
-    for lane, entries in preview.spool.items():
-        yield f"The spool still holds {entries} entries in {lane}; the erasure waits until it gives them up."
-
-
-def _row(count: Any) -> dict[str, object]:
-    return {
-        "class": count.klass,
-        "month": count.month,
-        "records": count.records,
-        "data_keys": count.data_keys,
-    }
-
-
-def _show_done(done: Erased, *, json: bool) -> None:
-    if json:
-        print_json(
-            {
-                "dry_run": False,
-                "event": done.event,
-                "counts": [_row(count) for count in done.counts],
-                "records": done.records,
-                "rebased": done.rebased,
-                "data_keys": [id_.hex() for id_ in done.shredded.data_keys],
-                "old_epoch": done.shredded.old_epoch,
-                "new_epoch": done.shredded.new_epoch,
-                "living": done.shredded.living,
-                "damaged": [id_.hex() for id_ in done.shredded.damaged],
-            }
-        )
-        return
-    print_table(_COLUMNS, [_row(count) for count in done.counts])
-    print(
-        f"Erased {done.records} records (event {done.event}); key epoch {done.shredded.old_epoch} is destroyed,"
-        f" {done.shredded.new_epoch} begins. Copies of the key folder from before now must be destroyed too."
-    )

@@ -24,6 +24,12 @@ def explain(
     ] = None,
     purpose: Annotated[str | None, typer.Option("--purpose", help="The purpose that is declared.")] = None,
     operation: Annotated[str, typer.Option("--operation", help="generate, embed, file, ...")] = "generate",
+    source: Annotated[
+        str | None, typer.Option("--source", help="How they are known: basic, ldap, mtls, header, key/ID.")
+    ] = None,
+    groups: Annotated[
+        list[str] | None, typer.Option("--group", help="A group of the directory; may be repeated.")
+    ] = None,
     at: Annotated[str | None, typer.Option("--at", help="When: RFC 3339, or a day in Japan.")] = None,
     json: Json = False,
     data: Data = DEFAULT_DATA,
@@ -32,11 +38,15 @@ def explain(
 ) -> None:
     """Show the decision that the gate would take: exit 0 it passes, 1 it is refused.
 
-    Taken from what is applied now, also where that is not published yet.
+    Taken from what is applied now, also where that is not published yet. Without --source the first of
+    identity.sources is how the user is known. The directory is not asked: who has no account here is
+    assumed to be in it, where there is one, with the groups that --group names.
 
     \b
-    Example:
+    Examples:
       sekimori explain https://api.openai.com/v1/responses --user yamada --model gpt-5 --json
+      sekimori explain https://api.openai.com/v1/responses --user yamada --source key/k7q2mzx4ab
+      sekimori explain https://chatgpt.com/ --user suzuki --source ldap --group summarisers
     """
     from sekimori.cli.explaining import Question, answer
     from sekimori.cli.opened import now_us
@@ -48,13 +58,13 @@ def explain(
         raise UsageError(f"--operation {operation} is none.", hint=f"Write one of {', '.join(OPERATIONS)}.")
     now = now_us()
     time_us = parse_time(at, now_us=now, option="--at") if at else now
-    question = Question(url, user, model, klass, purpose, operation, time_us)
+    question = Question(url, user, model, klass, purpose, operation, time_us, source, tuple(groups or ()))
     found = answer(installation(data, keys, config), configured(config), question)
     if json:
         print_json(found)
     else:
         for name, value in found.items():
-            if name != "why":
+            if name != "why" and value not in (None, []):
                 print(f"{name + ':':14}{cell(value)}")
         for reason in found["why"]:
             print(escape(reason))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sekimori.cli.command_map import command_group
 from sekimori.cli.commands.form_import import import_form
 from sekimori.cli.options import DEFAULT_DATA, DEFAULT_KEYS, ConfigFile, Data, Json, Keys
 from sekimori.cli.terminal import escape, print_json, say
@@ -15,7 +16,11 @@ if TYPE_CHECKING:
     from sekimori.governance.refusals import Missing
     from sekimori.governance.rulebook import Rulebook
 
-group = typer.Typer(help="The usage plan (利用計画書) on paper.", no_args_is_help=True)
+group = command_group(
+    "The usage plan (利用計画書) on paper: an empty form, a filled-in one taken over, an application written out.",
+    "sekimori form blank --out ./plan.xlsx",
+    "sekimori form import ./plan.xlsx --as hanako",
+)
 
 group.command("import")(import_form)
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sekimori.cli.commands.erase import By, executing
-from sekimori.cli.options import DEFAULT_DATA, DEFAULT_KEYS, ConfigFile, Data, Json, Keys, installation
+from sekimori.cli.command_map import command_group
+from sekimori.cli.options import DEFAULT_DATA, DEFAULT_KEYS, By, ConfigFile, Data, Json, Keys, installation
 from sekimori.cli.terminal import print_json, print_table
+from sekimori.cli.whoami import executing
 from sekimori.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,7 +19,11 @@ if TYPE_CHECKING:
     from sekimori.cli.places import Places
     from sekimori.store.holding_orders import HoldRepo, Kind, LegalHold
 
-group = typer.Typer(help="Legal holds: what may not be erased.", no_args_is_help=True)
+group = command_group(
+    "Legal holds: what may not be erased, for as long as an inquiry or a suit goes on.",
+    'sekimori hold add --subject yamada --reason "inquiry 2026-15" --by sato',
+    "sekimori hold list",
+)
 
 Reason = Annotated[str, typer.Option("--reason", help="Why; it is kept sealed.")]
 _COLUMNS = ("id", "kind", "what", "placed", "lifted", "reason", "by")

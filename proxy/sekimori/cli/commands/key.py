@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sekimori.cli.command_map import command_group
 from sekimori.cli.options import DEFAULT_DATA, DEFAULT_KEYS, ConfigFile, Data, Json, Keys, installation
 from sekimori.cli.terminal import escape, print_json, print_table, say
 from sekimori.errors import UsageError
@@ -16,7 +17,11 @@ if TYPE_CHECKING:
     from sekimori.policy.agentkeys import AgentKey
     from sekimori.store.people import Account
 
-group = typer.Typer(help="Keys of agents and applications.", no_args_is_help=True)
+group = command_group(
+    "Keys of agents and applications: each admits by one grant, as its owner, who answers for it.",
+    "sekimori key create --owner yamada --grant g-2026-001",
+    "sekimori key list",
+)
 
 _COLUMNS = ("id", "owner", "grant", "label", "created", "revoked")
 _LONGEST_LABEL = 100
@@ -43,6 +48,7 @@ def create(
     """
     import secrets
 
+    from sekimori.cli.noting import note
     from sekimori.cli.opened import now_us, people_names, store_session
     from sekimori.policy.agentkeys import new_key
     from sekimori.store.people import PersonRepo
@@ -59,6 +65,7 @@ def create(
         if held is not None and held.disabled:
             raise UsageError(f"{held.name} is disabled.", hint="Name an owner who may act.")
         account = people.add_key(owner, key, now_us=now)
+        note(places, session, account)
     _wait(places, account)
     if json:
         print_json({**_shown(account, key), "key": text})
@@ -105,12 +112,14 @@ def revoke(
     Example:
       sekimori key revoke k7q2mzx4ab
     """
+    from sekimori.cli.noting import note
     from sekimori.cli.opened import now_us, people_names, store_session
     from sekimori.store.people import PersonRepo
 
     places = installation(data, keys, config)
     with store_session(places) as session:
         account = PersonRepo(session, people_names(places)).revoke_key(id_, now_us=now_us())
+        note(places, session, account)
     _wait(places, account)
     if json:
         print_json(next(_shown(account, key) for key in account.agent_keys if key.id == id_))

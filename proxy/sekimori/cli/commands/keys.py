@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import typer
-
-from sekimori.cli.commands.erase import By, executing, tell_damaged
-from sekimori.cli.options import DEFAULT_DATA, DEFAULT_KEYS, ConfigFile, Data, Json, Keys, installation
+from sekimori.cli.command_map import command_group
+from sekimori.cli.erasing_report import tell_damaged
+from sekimori.cli.options import DEFAULT_DATA, DEFAULT_KEYS, By, ConfigFile, Data, Json, Keys, installation
 from sekimori.cli.terminal import print_json
+from sekimori.cli.whoami import executing
 
-group = typer.Typer(help="The keys that wrap all others, and their epochs.", no_args_is_help=True)
+group = command_group(
+    "The keys that wrap all others, and their epochs. Nothing here shows a key.",
+    "sekimori keys status",
+    "sekimori keys rotate",
+)
 
 
 @group.command("status")

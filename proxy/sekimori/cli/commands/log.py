@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sekimori.cli.command_map import command_group
 from sekimori.cli.options import (
     DEFAULT_DATA,
     DEFAULT_KEYS,
@@ -17,10 +20,17 @@ from sekimori.cli.options import (
     configured,
     installation,
 )
-from sekimori.cli.terminal import escape_lines, print_json, print_table, say
+from sekimori.cli.terminal import print_json, print_table, say
 from sekimori.errors import UsageError
 
-group = typer.Typer(help="The record of every decision and exchange.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from sekimori.store.log import LogReader
+
+group = command_group(
+    "The record of every decision and exchange: what was asked of which service, and what the gate made of it.",
+    "sekimori log list --decision deny --since 15min",
+    "sekimori log show CR66SDCP0Q",
+)
 
 _COLUMNS = ("time", "id", "user", "service", "model", "class", "decision", "reasons", "state", "parse")
 
@@ -42,9 +52,13 @@ def list_records(
 ) -> None:
     """List records, metadata only, the newest last.
 
+    Times are those of Japan, ids are shortened to what `log show` takes. In a pipe: whole ids, UTC, columns
+    between tabs; for programs --json. Exit 0 also where there is none.
+
     \b
-    Example:
-      sekimori log list --decision deny --since 2026-04-01 --json
+    Examples:
+      sekimori log list --decision deny --since 2026-04-01
+      sekimori log list --user yamada --since 15min --json
     """
     from sekimori.cli.catch_up import catch_up
     from sekimori.cli.opened import log_reader, now_us
@@ -71,13 +85,18 @@ def list_records(
     if json:
         for record in records:
             print_json(record)
+    elif sys.stdout.isatty():
+        from sekimori.cli.log_lines import listing
+
+        for line in listing(records, shutil.get_terminal_size().columns):
+            print(line)
     else:
         print_table(_COLUMNS, records)
 
 
 @group.command("show")
 def show(
-    record_id: Annotated[str, typer.Argument(metavar="ID", help="A record, as log list names it.")],
+    record_id: Annotated[str, typer.Argument(metavar="ID", help="A record, or the beginning of its id.")],
     content: Annotated[
         bool, typer.Option("--content", help="Add prompt, output, messages, tool calls.")
     ] = False,
@@ -92,9 +111,12 @@ def show(
 ) -> None:
     """Show one record; reading its content needs a reason and is itself a record.
 
+    Exit 1 where there is no such record.
+
     \b
-    Example:
-      sekimori log show 01J... --content --reason "inquiry 2026-15" --json
+    Examples:
+      sekimori log show CR66SDCP0Q
+      sekimori log show CR66SDCP0Q --content --reason "inquiry 2026-15" --json
     """
     from sekimori.cli.catch_up import catch_up
     from sekimori.cli.opened import log_reader
@@ -104,6 +126,7 @@ def show(
     who = reader(places, configured(config), account=account, reason=reason) if content else None
     _wait(catch_up(places))
     with log_reader(places) as log:
+        record_id = _whole(log, record_id)
         found = log.show(record_id)
         if found is not None:
             found = _named_devices(config)({**found, "feedback": _feedback(data, keys, config, found)})
@@ -116,7 +139,10 @@ def show(
     if json:
         print_json(found)
     else:
-        _print_record(found)
+        from sekimori.cli.log_lines import sheet
+
+        for line in sheet(found, shutil.get_terminal_size((100, 0)).columns):
+            print(line)
 
 
 def _feedback(data: Data, keys: Keys, config: ConfigFile, found: dict[str, Any]) -> dict[str, Any] | None:
@@ -144,12 +170,9 @@ def _wait(stored: bool) -> None:
         say("The archivist has not stored everything yet; the newest records may be missing.")
 
 
-def _print_record(record: dict[str, Any]) -> None:
-    from sekimori.cli.terminal import cell, json_line
-
-    for name, value in record.items():
-        if name in {"prompt", "output", "reasoning"}:
-            print(f"{name}:\n{escape_lines(str(value))}")
-        else:
-            shown = json_line(value) if isinstance(value, (dict, list, tuple)) else cell(value)
-            print(f"{name + ':':17}{shown}")
+def _whole(log: LogReader, beginning: str) -> str:
+    """Give the id that begins like this; the very text where there is none, for that to be said."""
+    found = log.beginning(beginning)
+    if len(found) > 1:
+        raise UsageError(f"{beginning} begins several ids.", hint=f"Write one of {', '.join(found)}.")
+    return found[0] if found else beginning

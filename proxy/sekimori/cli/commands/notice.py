@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sekimori.cli.command_map import command_group
 from sekimori.cli.options import DEFAULT_DATA, DEFAULT_KEYS, ConfigFile, Data, Json, Keys
 from sekimori.cli.terminal import print_json, print_table
 
 if TYPE_CHECKING:
     from sekimori.cli.governed import Governed
 
-group = typer.Typer(help="Notices to staff (周知).", no_args_is_help=True)
+group = command_group(
+    "Notices to staff (周知): how many have read them.",
+    "sekimori notice rates",
+)
 
 _COLUMNS = ("notice", "number", "unit", "people", "acknowledged", "percent")
 
@@ -46,6 +50,7 @@ def rates(
     from sekimori.cli.governed import governed
     from sekimori.cli.handing_out import format_of
     from sekimori.cli.opened import now_us
+    from sekimori.cli.permitted import expect_all
     from sekimori.governance.calendar import jst_date
     from sekimori.governance.notice_paper import notice_paper
 
@@ -55,7 +60,10 @@ def rates(
     with governed(data, keys, config) as opened:
         who = acting(opened.places, opened.config, account)
         with opened.governing.state() as state:
-            acts, paper = actor(who, state, at_us), notice_paper(state, at_us, _people(opened))
+            acts = actor(who, state, at_us)
+            if who is not None:
+                expect_all(acts, "GET /acknowledgements")
+            paper = notice_paper(state, at_us, _people(opened))
         if out is not None:
             hand_out(opened, acts, paper, jst_date(at_us).isoformat(), out, at_us, json=json)
             return

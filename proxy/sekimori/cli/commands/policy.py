@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from sekimori.cli.command_map import command_group
 from sekimori.cli.options import (
     DEFAULT_DATA,
     DEFAULT_KEYS,
@@ -19,7 +20,11 @@ from sekimori.cli.options import (
 from sekimori.cli.terminal import escape_lines, print_json
 from sekimori.errors import PolicyFileError, UsageError
 
-group = typer.Typer(help="The policy: what is in force, and what a change would mean.", no_args_is_help=True)
+group = command_group(
+    "The policy: what is in force, and what a change would mean.",
+    "sekimori policy show",
+    "sekimori policy diff current openai.yaml",
+)
 
 _SHOWN = 20
 _Version = Annotated[str, typer.Argument(help="current, a policy file, or the first digits of a hash.")]

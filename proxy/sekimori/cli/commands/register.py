@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sekimori.cli.command_map import command_group
 from sekimori.cli.options import DEFAULT_DATA, DEFAULT_KEYS, ConfigFile, Data, Json, Keys
 from sekimori.cli.terminal import escape, print_json
 
@@ -15,7 +16,10 @@ if TYPE_CHECKING:
     from sekimori.governance.actors import Actor
     from sekimori.governance.paper import Paper
 
-group = typer.Typer(help="The register of approved cloud services (台帳).", no_args_is_help=True)
+group = command_group(
+    "The register of approved cloud services (台帳).",
+    "sekimori register export --out ./register.xlsx --as taro",
+)
 
 Out = Annotated[
     Path, typer.Option("--out", help="A new file; its ending is its format: xlsx, docx, pdf or json.")

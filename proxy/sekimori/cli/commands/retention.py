@@ -8,25 +8,33 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sekimori.cli.commands.erase import By, Yes, executing, tell_damaged
+from sekimori.cli.command_map import command_group
+from sekimori.cli.erasing_report import tell_damaged
 from sekimori.cli.options import (
     DEFAULT_DATA,
     DEFAULT_KEYS,
+    By,
     ConfigFile,
     Data,
     Json,
     Keys,
+    Yes,
     configured,
     installation,
 )
 from sekimori.cli.terminal import print_json, print_table
+from sekimori.cli.whoami import executing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from sekimori.store.retiring import Retirer, Stock
 
-group = typer.Typer(help="How long what is kept, and the end of it.", no_args_is_help=True)
+group = command_group(
+    "How long what is kept, and the end of it.",
+    "sekimori retention status",
+    "sekimori retention run",
+)
 
 _COLUMNS = ("class", "month", "records", "data_keys", "ends", "due", "held")
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sekimori.cli.command_map import command_group
 from sekimori.cli.options import DEFAULT_DATA, DEFAULT_KEYS, ConfigFile, Data, Json, Keys
 from sekimori.cli.terminal import escape, print_json, print_table, say
 from sekimori.errors import UsageError
@@ -16,7 +17,11 @@ if TYPE_CHECKING:
     from sekimori.cli.governed import Governed
     from sekimori.governance.review_sheet import Remark, ReviewSheet
 
-group = typer.Typer(help="Review sheets: prepared, signed, escalated.", no_args_is_help=True)
+group = command_group(
+    "Review sheets: prepared, signed, escalated.",
+    "sekimori review list --open",
+    "sekimori review sign chat:weekly:2026-10-05 --as rin",
+)
 
 _COLUMNS = ("id", "status", "service", "start", "end", "due_on", "requests", "anomalies", "signed_by")
 _LATE = 1

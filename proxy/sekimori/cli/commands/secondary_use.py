@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sekimori.cli.command_map import command_group
 from sekimori.cli.options import DEFAULT_DATA, DEFAULT_KEYS, ConfigFile, Data, Json, Keys
 from sekimori.cli.terminal import escape, print_json, print_table
 from sekimori.errors import UsageError
@@ -15,7 +16,11 @@ if TYPE_CHECKING:
     from sekimori.cli.governed import Governed
     from sekimori.governance.secondary_use import SecondaryUse
 
-group = typer.Typer(help="Outputs that are used again (二次利用).", no_args_is_help=True)
+group = command_group(
+    "Outputs that are used again (二次利用): entered, found, reviewed before they leave.",
+    "sekimori secondary-use add ./notice.txt --for 広報資料 --audience external --verified --as hanako",
+    "sekimori secondary-use find ./notice.txt",
+)
 
 _NOT_FOUND = 1
 _MOST = 16 << 20

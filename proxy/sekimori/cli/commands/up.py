@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +15,7 @@ from sekimori.cli.options import DEFAULT_DATA, DEFAULT_KEYS, ConfigFile, Data, K
 
 if TYPE_CHECKING:
     from sekimori.cli.config import Config
+    from sekimori.cli.greeting import Caller
 
 Listen = Annotated[str | None, typer.Option("--listen", metavar="HOST:PORT", help="Where the proxy listens.")]
 Console = Annotated[
@@ -46,7 +50,8 @@ def up(
     from sekimori.cli.serve import Installation, run
 
     settings = settings_of(config, listen, console, metrics, workers)
-    run(Installation(settings, Places.of(data, keys, settings)), first_start)
+    greet = partial(first_start, caller=caller(data, keys, config))
+    run(Installation(settings, Places.of(data, keys, settings)), greet)
 
 
 def init(data: Data = DEFAULT_DATA, keys: Keys = DEFAULT_KEYS, config: ConfigFile = None) -> None:
@@ -63,7 +68,24 @@ def init(data: Data = DEFAULT_DATA, keys: Keys = DEFAULT_KEYS, config: ConfigFil
     from sekimori.cli.serve import Installation, make_only
 
     settings = settings_of(config)
-    make_only(Installation(settings, Places.of(data, keys, settings)), first_start)
+    greet = partial(first_start, caller=caller(data, keys, config))
+    make_only(Installation(settings, Places.of(data, keys, settings)), greet)
+
+
+def caller(data: Path, keys: Path, config: Path | None) -> Caller:
+    """Say how this program was called, with the options that its other commands need as well."""
+    from sekimori.cli.greeting import Caller
+
+    given: dict[str, tuple[Path | None, Path | None]] = {
+        "--data": (data, DEFAULT_DATA),
+        "--keys": (keys, DEFAULT_KEYS),
+        "--config": (config, None),
+    }
+    options = {
+        name: value if value != default and f"SEKIMORI_{name[2:].upper()}" not in os.environ else None
+        for name, (value, default) in given.items()
+    }
+    return Caller.of(sys.argv[0], shutil.which("sekimori"), options)
 
 
 def settings_of(

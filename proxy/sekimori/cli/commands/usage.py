@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sekimori.cli.command_map import command_group
 from sekimori.cli.options import DEFAULT_DATA, DEFAULT_KEYS, ConfigFile, Data, Json, Keys
 from sekimori.cli.terminal import print_json, print_table, say
 from sekimori.errors import UsageError
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
     from sekimori.governance.state import State
     from sekimori.governance.usage_report import UsageReport
 
-group = typer.Typer(help="What was used, by how many, how much.", no_args_is_help=True)
+group = command_group(
+    "What was used, by how many, how much; of people only numbers.",
+    "sekimori usage report --month 2026-10 --json",
+)
 
 _TRIES = 3
 _COLUMNS = ("service", "registered", "department", "users", "requests", "refused", "bytes_sent")
@@ -55,6 +59,7 @@ def report(
     from sekimori.cli.governed import governed
     from sekimori.cli.handing_out import format_of
     from sekimori.cli.opened import now_us
+    from sekimori.cli.permitted import expect_all
     from sekimori.governance.usage_report import usage_paper
 
     day, at_us = _month(month), now_us()
@@ -65,7 +70,10 @@ def report(
         if not catch_up(opened.places):
             say("The archivist has not stored everything yet; the newest records may be missing.")
         with opened.governing.state() as state:
-            acts, found = actor(who, state, at_us), counted(opened, state, day)
+            acts = actor(who, state, at_us)
+            if who is not None:
+                expect_all(acts, "GET /usage")
+            found = counted(opened, state, day)
         paper = usage_paper(found)
         if out is not None:
             hand_out(opened, acts, paper, month, out, at_us, json=json)

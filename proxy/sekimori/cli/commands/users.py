@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sekimori.cli.command_map import command_group
 from sekimori.cli.options import DEFAULT_DATA, DEFAULT_KEYS, ConfigFile, Data, Json, Keys, installation
 from sekimori.cli.terminal import escape, print_json, print_table, say
 from sekimori.errors import UsageError
@@ -15,7 +16,11 @@ if TYPE_CHECKING:
     from sekimori.cli.places import Places
     from sekimori.store.people import Account
 
-group = typer.Typer(help="Local accounts.", no_args_is_help=True)
+group = command_group(
+    "Local accounts: who may use the proxy and the web pages, with which roles.",
+    "sekimori user add yamada --group summarisers",
+    "sekimori user passwd yamada --proxy",
+)
 
 Name = Annotated[str, typer.Argument(help="The account; case and width make no difference.")]
 PasswordStdin = Annotated[
@@ -53,6 +58,7 @@ def add(
       sekimori user add yamada --group summarisers
       printf '%s\\n' "$PROXY_PASSWORD" | sekimori user add yamada --proxy-password-stdin
     """
+    from sekimori.cli.noting import note
     from sekimori.cli.opened import now_us, people_names, store_session
     from sekimori.store.people import PersonRepo
     from sekimori.vault.passwords import hash_password
@@ -68,6 +74,7 @@ def add(
             password=hash_password(password) if password else None,
             proxy_password=hash_password(proxy) if proxy else None,
         )
+        note(places, session, account)
     _done(places, account, "made", json)
     if not proxy:
         say(f"It has no proxy password yet; set it with: sekimori user passwd {escape(account.name)} --proxy")
@@ -111,6 +118,7 @@ def disable(
     Example:
       sekimori user disable yamada
     """
+    from sekimori.cli.noting import note
     from sekimori.cli.opened import now_us, people_names, store_session
     from sekimori.store.people import PersonRepo
 
@@ -119,6 +127,7 @@ def disable(
         account = PersonRepo(session, people_names(places)).set_disabled(
             name, disabled=not enable, now_us=now_us()
         )
+        note(places, session, account)
     _done(places, account, "opened again" if enable else "disabled", json)
 
 
@@ -141,6 +150,7 @@ def passwd(
       printf '%s\\n' "$PASSWORD" | sekimori user passwd yamada --password-stdin
     """
     from sekimori.cli import secrets_in
+    from sekimori.cli.noting import note
     from sekimori.cli.opened import now_us, people_names, store_session
     from sekimori.store.people import PersonRepo
     from sekimori.vault.passwords import hash_password
@@ -162,6 +172,8 @@ def passwd(
             account = people.set_password(name, hash_password(password), now_us=now_us())
         if proxy_password:
             account = people.set_proxy_password(name, hash_password(proxy_password), now_us=now_us())
+        if account is not None:
+            note(places, session, account)
     if account is not None:
         _done(places, account, "changed", json)
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
+from sekimori.cli.command_map import command_group
 from sekimori.cli.commands.wire_report import report
 from sekimori.cli.options import (
     DEFAULT_DATA,
@@ -23,7 +24,11 @@ from sekimori.cli.options import (
 from sekimori.cli.terminal import cell, print_json, print_table
 from sekimori.errors import UsageError
 
-group = typer.Typer(help="The wire readers, and how much they read.", no_args_is_help=True)
+group = command_group(
+    "The wire readers, and how much they read of what crossed the barrier.",
+    "sekimori wire report --since 7d",
+    "sekimori wire try recorded.jsonl.gz --json",
+)
 group.command("report")(report)
 
 _COLUMNS = ("id", "kind", "dialect", "parse", "model", "stream", "prompt", "output", "skipped")
@@ -68,7 +73,8 @@ def attempt(
 
 
 def _attempts(name: str, who: _Who, data: Path, keys: Path, config: Path | None) -> Iterator[dict[str, Any]]:
-    from sekimori.cli.recordings import read_recordings, summary
+    from sekimori.cli.recordings import read_recordings
+    from sekimori.cli.summary import summary
 
     if _RECORD.fullmatch(name) and not Path(name).exists():
         yield _of_record(name, who, data, keys, config)
