@@ -314,6 +314,17 @@ ALERTS = (
         "Its request was refused. Report it with the traceback from the log.",
     ),
     Alert(
+        "SekimoriGoverningAway",
+        _increase('sekimori_governing_calls_total{result!="answered"}', ", result", "5m"),
+        "> 0",
+        "1m",
+        "warning",
+        "統制のプロセスが応答しません（{{ $labels.result }}）",
+        "The governing process does not answer ({{ $labels.result }})",
+        "sekimori govern serve が動いているか、ログとソケットの権限を確かめてください。",
+        "See whether sekimori govern serve runs; read its log and look at the socket's owner and mode.",
+    ),
+    Alert(
         "SekimoriNotFullyRead",
         "sekimori:exchanges_not_parsed:ratio_rate30m",
         "> 0.2",

@@ -317,8 +317,10 @@ _RECORD = Row(
             "アーキビストの異常",
             "Faults met by the archivist",
             (Query(f"sum by (kind) (increase(sekimori_archivist_faults_total{_HERE}[1h]))", "{{kind}}"),),
-            "alarm は証跡の異常です。直ちに調べてください。",
-            "alarm means that evidence is not what it must be: look at once.",
+            "alarm は証跡の異常です。直ちに調べてください。shared-key は、作業プロセスが上限を超える数の"
+            "人・区分・月を名乗ったことを示します。",
+            "alarm means that evidence is not what it must be: look at once. shared-key: a worker names more people, "
+            "classes and months than it may draw data keys for.",
             width=12,
         ),
         Panel(
@@ -425,6 +427,13 @@ _HOUSE = Row(
             (Query(f"sum by (hook) (increase(sekimori_gate_errors_total{_HERE}[1h]))", "{{hook}}"),),
             "1 件でもあれば欠陥です。その要求は拒否されています。",
             "Even one is a defect; its request was refused.",
+        ),
+        Panel(
+            "統制のプロセスへの引き渡し",
+            "Handed to the governing process",
+            (Query(f"sum by (result) (increase(sekimori_governing_calls_total{_HERE}[1h]))", "{{result}}"),),
+            "answered 以外は 503 で返した回数です。別の利用者で動かすときだけ数えます。",
+            "All but answered were a 503. Counted only where roles run as users of their own.",
         ),
         Panel(
             "子プロセスの再起動",
