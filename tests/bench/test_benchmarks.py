@@ -23,6 +23,7 @@ def bench(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
     [
         ("decide", None),
         ("compile", None),
+        ("standing", None),
         ("spool_rps", "the same bytes, neither signed nor sealed"),
         ("store_rps", "plain rows"),
         ("bytes_per_turn", "whole bodies, compressed"),

@@ -29,6 +29,8 @@ WELL = {
     'sekimori_policy_loads_total{result="swapped", %s}': "0+1x60",
     'sekimori_child_restarts_total{role="gate", %s}': "0x60",
     'sekimori_gate_errors_total{hook="record", %s}': "0x60",
+    'sekimori_governing_calls_total{result="answered", %s}': "0+5x60",
+    'sekimori_governing_calls_total{result="absent", %s}': "0x60",
     'sekimori_archivist_faults_total{kind="alarm", %s}': "0x60",
     'sekimori_archivist_faults_total{kind="busy", %s}': "0+0.5x60",
     "sekimori_ledger_checkpoint_age_seconds{%s}": "59x60",
@@ -64,6 +66,11 @@ TROUBLE = [
     ),
     pytest.param(
         "SekimoriChildRestarts", {'sekimori_child_restarts_total{role="gate", %s}': _LATE}, id="one restart"
+    ),
+    pytest.param(
+        "SekimoriGoverningAway",
+        {'sekimori_governing_calls_total{result="absent", %s}': "0x45 0+1x15"},
+        id="nobody governs",
     ),
     pytest.param("SekimoriPolicyMissing", {"sekimori_policy_age_seconds{%s}": GONE}, id="no policy yet"),
     pytest.param(

@@ -109,6 +109,18 @@ def test_an_api_token_works_until_it_is_ended(desks, base):
         assert client.get("/me").status_code == 401
 
 
+def test_a_session_ends_with_its_password_at_the_next_request(installation, base):
+    name, first, second = "extra", "a first password 1", "a second password 2"
+    installation.run("user", "add", name, "--password-stdin", stdin=f"{first}\n")
+    with httpx.Client(base_url=f"{base}/api/v1", trust_env=False) as client:
+        signed = client.post("/session", json={"name": name, "password": first})
+        cookie = {"cookie": signed.headers["set-cookie"].partition(";")[0]}
+        assert client.get("/me", headers=cookie).json()["name"] == name
+        installation.run("user", "passwd", name, "--password-stdin", stdin=f"{second}\n")
+        assert code(client.get("/me", headers=cookie)) == (401, "unauthenticated")
+        assert client.post("/session", json={"name": name, "password": second}).status_code == 201
+
+
 def test_reports_count_and_the_log_is_read_page_by_page(desks):
     saki = desks["saki"]
     assert {row["id"] for row in saki.get("/compliance").json()["rows"]}

@@ -19,6 +19,7 @@ from sekimori.governance.feedback import Feedback
 from sekimori.governance.limiting import SetLimits
 from sekimori.governance.limits import Limits
 from sekimori.governance.notices import ALL, TOS, NoticeText, PublishNotice, WithdrawNotice, WriteNotice
+from sekimori.governance.registering import ResumeService, SuspendService
 from support.browser import CHROMIUM, FLAGS, accessibility_faults, scrolls_sideways
 from support.installation import Installation, secret
 from support.standin.certificates import make
@@ -200,6 +201,47 @@ def test_a_link_answers_once_for_whom_it_was_issued(house):
     assert "受け付けました" in curl(one, "-d", "answer=USEFUL")
     assert "回答済みです" in curl(one, "-d", "answer=USEFUL")
     within(5, lambda: house.ask("yamada", path="/v1/models")[0] == 200)
+
+
+@pytest.mark.req("MOU-2-8")
+def test_an_agents_key_gets_no_link_and_leaves_its_owners_duties_where_they_are(house):
+    created = house.installation.run("key", "create", "--owner", "kato", "--grant", "g-openai", "--json")
+    key = json.loads(created.stdout)["key"]
+    agent = ("-x", f"http://key:{key}@127.0.0.1:{house.installation.gate}")
+    within(5, lambda: house.ask("kato", *agent, path="/v1/models")[0] == 200)
+    publish(house, "agents")
+    try:
+        within(5, lambda: reason(house.ask("kato", *agent, path="/v1/models")) == "DENY_ACK_REQUIRED")
+        told = house.ask("kato", *agent)[2]["error"]
+        assert "page_url" not in told
+        said = ("-H", f"X-Sekimori-Acknowledge: {told['acknowledge']['value']}")
+        assert house.ask("kato", *agent, *said, path="/v1/models")[0] == 200
+        assert reason(house.ask("kato", path="/v1/models")) == "DENY_ACK_REQUIRED"
+        assert house.ask("kato")[2]["error"]["page_url"]
+    finally:
+        withdraw(house, "agents")
+    for _ in range(3):
+        assert house.ask("kato", *agent)[0] == 200
+    within(5, lambda: reason(house.ask("kato", *agent, path="/v1/models")) == "DENY_FEEDBACK_OVERDUE")
+    assert "page_url" not in house.ask("kato", *agent)[2]["error"]
+    assert house.ask("kato", *agent, "-d", "answer=USEFUL", path="/.sekimori/feedback")[0] == 204
+    assert house.ask("kato", *agent, path="/v1/models")[0] == 200
+
+
+@pytest.mark.req("MOU-1-6")
+def test_what_a_person_stopped_stays_stopped_when_the_file_is_applied_again(house):
+    with house.governed() as office:
+        office.governing.perform(SuspendService("anthropic-api", "漏えいの疑い"), SAKI)
+    within(5, lambda: reason(house.ask("yamada", host=TERMS, path="/v1/models")) == "DENY_SUSPENDED")
+
+    house.installation.apply(POLICY)
+    house.installation.apply(POLICY.replace("情シ第2号", "情シ第3号"))
+
+    time.sleep(3)
+    assert reason(house.ask("yamada", host=TERMS, path="/v1/models")) == "DENY_SUSPENDED"
+    with house.governed() as office:
+        office.governing.perform(ResumeService("anthropic-api", "疑いは晴れた"), SAKI)
+    within(5, lambda: house.ask("yamada", host=TERMS, path="/v1/models")[0] == 200)
 
 
 @pytest.mark.req("MOU-1-12", "MOU-2-8")

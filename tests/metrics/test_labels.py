@@ -27,7 +27,7 @@ COMPUTED = {
     "hook": r"hook\.name",
     "verdict": r"(.*\.)?verdict",
     "direction": r"direction",
-    "result": r"'verified' if \w+ else 'wrong'|heard\.result\.value|'(refused|wrong)' if \w+ is None else '\w+'",
+    "result": r"'verified' if \w+ else 'wrong'|heard\.result\.value|silent\.result|'(refused|wrong)' if \w+ is None else '\w+'",
     "record": r"record",
 }
 NEVER = re.compile(r"\b(user|host|path|model|prompt|client|peer|address|purpose|text)\b")

@@ -202,6 +202,8 @@ def test_keys_that_were_mixed_up_are_refused(ring):
 # --- an installation from before the ledger -------------------------------------------------------
 
 _NEW_FILES = (
+    "archive/people.key",
+    "archive/policy.key",
     "archive/signing.key",
     "archive/store.key",
     "archive/gate.pub",
@@ -284,7 +286,7 @@ def test_a_power_failure_while_keys_are_added_is_made_good_by_the_next_start(old
         pytest.param(["archive/store.key"], id="store"),
         pytest.param(["archive/signing.key"], id="archivist's signature"),
         pytest.param(["gate/signing.key"], id="gate's signature"),
-        pytest.param(["web/people.key", "root/people.key"], id="people"),
+        pytest.param(["web/people.key", "root/people.key", "archive/people.key"], id="people"),
     ],
 )
 def test_a_key_that_was_lost_is_never_replaced_by_another(ring, names):
@@ -297,7 +299,7 @@ def test_a_key_that_was_lost_is_never_replaced_by_another(ring, names):
 def test_a_key_that_several_roles_hold_lies_in_the_folder_of_each(old_ring):
     KeyRing.complete(old_ring.directory)
     held = KeyRing.load_policy(old_ring.directory)
-    for role in ("gate", "root", "web"):
+    for role in ("gate", "root", "web", "archive"):
         assert (old_ring.directory / role / "policy.key").read_bytes() == key_to_text("policy", held)
     assert KeyRing.load_people(old_ring.directory) != held
 
@@ -323,7 +325,7 @@ def test_the_gates_key_is_not_made_anew_where_its_public_half_is_left_somewhere(
         pytest.param("gate", {POLICY}, id="the gate"),
         pytest.param("web", {POLICY, PEOPLE}, id="the web server"),
         pytest.param("root", {POLICY, PEOPLE}, id="the publisher"),
-        pytest.param("archive", set(), id="the archivist"),
+        pytest.param("archive", {POLICY, PEOPLE}, id="the archivist and whoever governs"),
     ],
 )
 def test_a_role_finds_what_it_shares_in_its_own_folder(ring, own, held):
@@ -350,7 +352,7 @@ def test_copies_that_differ_are_refused(ring):
 
 def test_the_key_of_the_published_files_may_be_made_anew_since_they_are_published_anew(ring):
     before = KeyRing.load_policy(ring.directory)
-    for role in ("gate", "root", "web"):
+    for role in ("gate", "root", "web", "archive"):
         (ring.directory / role / "policy.key").unlink()
     KeyRing.complete(ring.directory)
     assert KeyRing.load_policy(ring.directory) != before
