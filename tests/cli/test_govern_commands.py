@@ -77,6 +77,23 @@ def test_a_refusal_has_a_code_and_two_languages_and_changes_nothing(staff, inqui
     assert shown.lines[0]["status"] == "OPEN"
 
 
+def test_what_replaces_the_words_of_others_takes_the_version_that_was_read(staff, tmp_path):
+    def write(title, *read):
+        file = tmp_path / "notice.json"
+        text = {"title": title, "ja": "読んでください"}
+        file.write_text(json.dumps({"id": "n1", "service": "*", "text": text}), encoding="utf-8")
+        return staff("govern", "do", "write-notice", "--file", file, *read, "--as", "saki", stdin=PASSWORD)
+
+    assert write("first").code == 0
+    blind = write("second")
+    assert (blind.code, "--read" in blind.err, "govern show notice n1" in blind.err) == (2, True, True)
+    assert write("second", "--read", "1").code == 0
+    late = write("third", "--read", "1")
+    assert (late.code, "has version 2, not 1" in late.err) == (2, True)
+    shown = staff("govern", "show", "notice", "n1", "--json")
+    assert (shown.lines[0]["version"], "second" in json.dumps(shown.lines[0])) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("text", "named"),
     [

@@ -66,6 +66,27 @@ def read_command(verb: str, file: Path | None) -> Any:
         ) from None
 
 
+def expected_of(state: State, command: Any, read: int | None) -> dict[tuple[str, str], int] | None:
+    """Say which version a command is about; raises UsageError where it must be named, as the API does."""
+    from sekimori.console.api.nouns import verbs
+    from sekimori.governance.risks import REGISTER
+
+    found = next(((noun, verb) for noun, verb in verbs() if verb.command is type(command)), None)
+    if found is None:
+        return None
+    (noun, verb), name = found, verb_name(type(command))
+    id_ = getattr(command, verb.key) if verb.key else REGISTER
+    if read is not None:
+        return {(noun.kind.noun, id_): read}
+    there = state.find(noun.kind, id_)
+    if there is not None and (verb.replaces or verb.settles):
+        raise UsageError(
+            f"{name} is about what you read of {noun.kind.noun} {id_}: say which version, with --read.",
+            hint=f"Look at it again: sekimori govern show {noun.kind.noun} {id_}.",
+        )
+    return {(noun.kind.noun, id_): 0} if verb.replaces else None
+
+
 def expect_noun(noun: str) -> type[Aggregate]:
     """Give the kind of a noun; raises UsageError when there is none."""
     nouns = {**commands.NOUNS, **using.NOUNS}

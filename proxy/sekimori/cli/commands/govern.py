@@ -43,6 +43,9 @@ def do(
     once: Annotated[
         str, typer.Option("--once", help="A key of your own: the same command under it happens once.")
     ] = "",
+    read: Annotated[
+        int | None, typer.Option("--read", min=1, help="The version you read; needed to replace or publish.")
+    ] = None,
     json: Json = False,
     data: Data = DEFAULT_DATA,
     keys: Keys = DEFAULT_KEYS,
@@ -56,7 +59,7 @@ def do(
     """
     from sekimori.cli.acting import acting, actor
     from sekimori.cli.governed import governed
-    from sekimori.cli.governing import read_command
+    from sekimori.cli.governing import expected_of, read_command
     from sekimori.cli.opened import now_us
     from sekimori.governance.refusals import Forbidden
 
@@ -66,7 +69,8 @@ def do(
         try:
             with opened.governing.state() as state:
                 acts = actor(who, state, now_us())
-            change = opened.governing.perform(command, acts, once=once)
+                expected = expected_of(state, command, read)
+            change = opened.governing.perform(command, acts, expected=expected, once=once)
         except Forbidden as refusal:
             _refused(refusal, json=json)
             raise typer.Exit(_REFUSED) from refusal
