@@ -51,7 +51,7 @@ def test_without_a_terminal_the_proxy_password_is_set_first_and_curl_asks_for_it
 def test_commands_are_named_as_the_program_was_called():
     caller = Caller.of(".venv/bin/sekimori", None, {"--data": Path("my data"), "--keys": None})
     lines = commands(PLAIN, Administrator("admin"), caller)
-    assert [".venv/bin/sekimori", "user", "add", "yamada", "--data", "my data"] in lines
+    assert [".venv/bin/sekimori", "user", "add", "hanako", "--data", "my data"] in lines
     assert [".venv/bin/sekimori", "apply", "--help"] in lines
 
 

@@ -101,7 +101,7 @@ class Greeting:
                 *_attempt(addresses, ca_file, administrator, caller, proxy_ca),
                 "  2. Add somebody who may use it (it asks for the passwords), and approve a service for them;",
                 "     the help of `apply` shows the file that it takes:",
-                f"       {caller.line('user add yamada')}",
+                f"       {caller.line('user add hanako')}",
                 f"       {caller.program} apply --help",
                 "  3. Let this machine's browsers and programs trust the CA certificate:",
                 *(f"       {line}" for line in _trust_here(ca_file)),

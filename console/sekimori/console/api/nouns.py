@@ -30,6 +30,7 @@ CLOSED: Mapping[str, str] = {
     "counter": "counts report numbers; nobody edits it, and each application shows its number",
     "feedback_token": "is the keyed hash of a link; the link itself is what a person holds",
     "counted": "is how far the gate's own record was counted",
+    "account": "is what the routes of accounts leave behind: noted with each act, and edited by nobody",
     "IssueDocument": "is performed by whoever hands the document out, over its very bytes",
 }
 """What the API leaves out, by noun or command, and why."""
