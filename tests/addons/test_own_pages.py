@@ -15,6 +15,7 @@ from mitmproxy.test import taddons, tutils
 from mitmproxy.websocket import WebSocketData, WebSocketMessage
 from wsproto.frame_protocol import Opcode
 
+from sekimori.addons.admit import Admit
 from sekimori.addons.duties import Duties
 from sekimori.addons.judge import Judge
 from sekimori.addons.noted import Noted
@@ -159,6 +160,15 @@ async def test_a_header_that_is_no_acknowledgement_is_malformed(worker, value):
     flow = await worker.ask(x_sekimori_acknowledge=value)
 
     assert flow.response.headers["x-sekimori-reason"] == "DENY_MALFORMED"
+
+
+async def test_a_gate_without_pages_believes_no_acknowledgement(worker):
+    worker.admit = Admit(worker.desk, worker.judge, worker.tunnels)
+
+    asked = await worker.ask(x_sekimori_acknowledge=f"read-me;version=2;sha256={'a' * 64}")
+
+    assert asked.response.headers["x-sekimori-reason"] == "DENY_AUDIT_UNAVAILABLE"
+    assert worker.notebook.entries == []
 
 
 async def test_what_cannot_be_recorded_is_not_believed(worker):

@@ -43,8 +43,8 @@ class Worker:
         duties = Duties(Noted(folder / "noted", KEY), Rates(folder / "rates", KEY))
         kept = KeptPages(folder / "pages", KEY)
         pages = OwnPages(self.desk, Clicks(self.desk, duties, kept), kept, KEY, SEAL)
-        judge = Judge(pool=pool, timeout=5, flagged_models=(), duties=duties)
-        self.admit = Admit(self.desk, judge, self.tunnels, pages)
+        self.judge = Judge(pool=pool, timeout=5, flagged_models=(), duties=duties)
+        self.admit = Admit(self.desk, self.judge, self.tunnels, pages)
         self.capture = CaptureAnswer(self.desk, self.tunnels)
 
     def know(self, standing: Standing) -> None:

@@ -142,10 +142,10 @@ class Admit:
         self, flow: http.HTTPFlow, case: Case, judgement: Judgement, tunnel: Tunnel, policy: Policy
     ) -> bool:
         """Make durable what the header acknowledged; where it can't be, the request goes no further."""
-        if self._pages is None:
-            return True
         reference = self._desk.reference()
         try:
+            if self._pages is None:
+                raise RecordError("Nothing here can put an acknowledgement on record.")
             await self._pages.clicks.record_read(
                 flow,
                 tunnel,
