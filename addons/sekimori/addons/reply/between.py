@@ -6,31 +6,18 @@ origin takes. Japanese first, English beside it.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
-from pathlib import Path
 from typing import NamedTuple
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-
 from sekimori.addons.reply.answer import Answer
+from sekimori.addons.reply.layout import Layout, in_japan
 from sekimori.addons.reply.page import Sentence
 from sekimori.addons.reply.text import header_token, visible
 from sekimori.policy.reasons import Reason, explain
 from sekimori.policy.standing import NoticeToShow, Owed
 
-_FOLDER = Path(__file__).parent / "templates"
-_STYLE = "".join((_FOLDER / name).read_text("utf-8") for name in ("refusal.css", "between.css"))
-_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode("ascii")
-_POLICY = (
-    f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; "
-    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-)
-_JST = timezone(timedelta(hours=9), "JST")
+_LAYOUT = Layout("between.html", "refusal.css", "between.css", form="'self'")
 TEXT_LIMIT = 2000
 
 
@@ -78,8 +65,7 @@ def between_page(shown: Between) -> Answer:
     """Return the whole answer: a 403 that a browser shows."""
     asks = shown.code is Reason.FEEDBACK_OVERDUE
     text = explain(shown.code)
-    body = _TEMPLATE.render(
-        style=Markup(_STYLE),  # noqa: S704  (our own files, hashed in the policy above)
+    body = _LAYOUT.render(
         headline=_HEADLINES[shown.code],
         reason=Sentence(text.ja, text.en),
         button=_BUTTONS.get(shown.code),
@@ -93,11 +79,11 @@ def between_page(shown: Between) -> Answer:
         service=visible(shown.service),
         host=visible(shown.host, 253),
         user=visible(shown.user),
-    ).encode()
+    )
     headers = (
         (b"content-type", b"text/html; charset=utf-8"),
         (b"content-language", b"ja, en"),
-        (b"content-security-policy", _POLICY.encode("ascii")),
+        (b"content-security-policy", _LAYOUT.policy.encode("ascii")),
         (b"x-frame-options", b"DENY"),
         (b"cross-origin-resource-policy", b"same-origin"),
         (b"cross-origin-opener-policy", b"same-origin"),
@@ -125,17 +111,8 @@ def go_back(url: str) -> Answer:
 def _owed(owed: Sequence[Owed]) -> Sentence:
     count = sum(one.unanswered for one in owed)
     since = min((one.since_us for one in owed), default=0)
-    day = datetime.fromtimestamp(since // 1_000_000, tz=UTC).astimezone(_JST)
+    day = in_japan(since)
     return Sentence(
         f"{day.year}年{day.month}月{day.day}日からの{count}回の利用について、一つ選んでください。",
         f"Choose one for your {count} exchanges since {day:%Y-%m-%d}.",
     )
-
-
-_TEMPLATE = Environment(
-    loader=FileSystemLoader(_FOLDER),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-).get_template("between.html")

@@ -7,29 +7,16 @@ might read it.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
-from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-
+from sekimori.addons.reply.layout import Layout, in_japan
 from sekimori.addons.reply.quotes import quotes
 from sekimori.addons.reply.refusal import Refusal
 from sekimori.addons.reply.text import shown_path, visible
 from sekimori.policy.reasons import Reason, explain
 
-_FOLDER = Path(__file__).parent / "templates"
-_STYLE = (_FOLDER / "refusal.css").read_text("utf-8")
-_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode("ascii")
-_JST = timezone(timedelta(hours=9), "JST")
-
-PAGE_POLICY = (
-    f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
+_LAYOUT = Layout("refusal.html", "refusal.css", form="'none'")
+PAGE_POLICY = _LAYOUT.policy
 
 # What the page says first, by status.
 _HEADLINES = {
@@ -64,8 +51,7 @@ _ABOUT_THE_USER = frozenset(
 def render_page(refusal: Refusal, *, path: str = "") -> bytes:
     """Return the page as UTF-8."""
     text = refusal.text
-    return _TEMPLATE.render(
-        style=Markup(_STYLE),  # noqa: S704  (our own file, hashed in the policy above)
+    return _LAYOUT.render(
         headline=Sentence(*_HEADLINES.get(refusal.http_status, _STOPPED)),
         reason=Sentence(text.ja, text.en),
         action=Sentence(text.action_ja, text.action_en),
@@ -80,22 +66,13 @@ def render_page(refusal: Refusal, *, path: str = "") -> bytes:
         user=visible(refusal.user) if refusal.code in _ABOUT_THE_USER else "",
         link=refusal.link,
         when=_when(refusal.time_us),
-    ).encode()
+    )
 
 
 def _when(time_us: int) -> tuple[str, str, str] | None:
     """Write the moment for machines, in Japanese and in English; always the time of Japan."""
     if not time_us:
         return None
-    moment = datetime.fromtimestamp(time_us // 1_000_000, tz=UTC).astimezone(_JST)
+    moment = in_japan(time_us)
     ja = f"{moment.year}年{moment.month}月{moment.day}日 {moment:%H:%M:%S}"
     return moment.isoformat(), ja, f"{moment:%Y-%m-%d %H:%M:%S} JST"
-
-
-_TEMPLATE = Environment(
-    loader=FileSystemLoader(_FOLDER),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-).get_template("refusal.html")
