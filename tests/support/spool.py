@@ -18,6 +18,7 @@ from sekimori.ledger.lane import LaneWriter
 from sekimori.ledger.lanes import START, Position
 from sekimori.ledger.reading import LaneReader
 from sekimori.ledger.record import Body, Entry, Intent
+from sekimori.ledger.seams import FileId
 from sekimori.ledger.tlog.keys import PublicKey, key_hash
 from sekimori.ledger.tlog.leaf import LeafSigner
 from sekimori.ledger.walk import Item
@@ -135,14 +136,14 @@ class Disk(LocalFiles):
         super().sync(handle)
         self.calls.append("sync")
 
-    def is_at(self, handle: int, path: Path) -> bool:
+    def is_at(self, mine: FileId, path: Path) -> bool:
         if self.removes:
             path.unlink(missing_ok=True)
         if self.replaces:
             content = path.read_bytes()
             path.unlink()
             path.write_bytes(content)
-        return super().is_at(handle, path)
+        return super().is_at(mine, path)
 
     def publish(self, draft: Path, path: Path) -> None:
         if self.publish_error:

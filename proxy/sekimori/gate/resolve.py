@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sekimori.errors import ConfigError
+from sekimori.gate.waking import WakingEventLoop
 
 type Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 type AddressInfo = tuple[Any, ...]
@@ -137,7 +138,7 @@ class AddressGuard:
         return peername is not None and self.admits(host, port, str(peername[0]))
 
 
-class GuardedEventLoop(asyncio.SelectorEventLoop):
+class GuardedEventLoop(WakingEventLoop):
     """An event loop whose outgoing connections reach public and pinned addresses only."""
 
     def __init__(self, guard: AddressGuard, *, lookup: Lookup = socket.getaddrinfo) -> None:

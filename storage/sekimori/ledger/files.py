@@ -11,6 +11,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from sekimori.ledger.seams import FileId
+
 FILE_MODE = 0o660
 FOLDER_MODE = 0o770
 
@@ -37,14 +39,18 @@ class LocalFiles:
         """Make the data durable; the length was made so when the file was created."""
         os.fdatasync(handle)
 
-    def is_at(self, handle: int, path: Path) -> bool:
-        """Compare the open file with whatever stands under its name now."""
+    def identity(self, handle: int) -> FileId:
+        """Return device and inode, which no other file gets while this one is open."""
         mine = os.fstat(handle)
+        return mine.st_dev, mine.st_ino
+
+    def is_at(self, mine: FileId, path: Path) -> bool:
+        """Compare an open file with whatever stands under its name now, in one system call."""
         try:
-            named = path.stat(follow_symlinks=False)
+            named = os.lstat(path)
         except FileNotFoundError:
             return False
-        return mine.st_nlink > 0 and os.path.samestat(mine, named)
+        return (named.st_dev, named.st_ino) == mine
 
     def truncate(self, handle: int, size: int) -> None:
         """Cut the file and sync its length."""

@@ -46,6 +46,10 @@ class Opener(Protocol):
         ...
 
 
+type FileId = tuple[int, int]
+"""Device and inode."""
+
+
 class Files(Protocol):
     """The few things a lane asks of the disk; each raises OSError as the system does."""
 
@@ -61,8 +65,12 @@ class Files(Protocol):
         """Return once what was written is durable."""
         ...
 
-    def is_at(self, handle: int, path: Path) -> bool:
-        """Tell whether the open file still is the one under that name."""
+    def identity(self, handle: int) -> FileId:
+        """Return what tells the open file from all others, for as long as it is open."""
+        ...
+
+    def is_at(self, mine: FileId, path: Path) -> bool:
+        """Tell whether the open file of that identity still is the one under that name."""
         ...
 
     def truncate(self, handle: int, size: int) -> None:

@@ -32,6 +32,7 @@ class SegmentWriter:
         self._handle = handle
         self._size = size
         self._files = files
+        self._identity = files.identity(handle)
         self._end = 0
         self._zeroed = 0
 
@@ -44,7 +45,7 @@ class SegmentWriter:
         try:
             self._write(data)
             self._files.sync(self._handle)
-            still_there = self._files.is_at(self._handle, self._path)
+            still_there = self._files.is_at(self._identity, self._path)
         except OSError as error:
             raise SpoolLostError(
                 f"The spool file {self._path} can't be written: {os.strerror(error.errno or errno.EIO)}.",
