@@ -47,6 +47,8 @@ _REPLACED = (
     (version, "MITMPROXY"),
     (mode_servers.ProxyConnectionHandler, "handle_hook"),
     (mode_servers.ProxyConnectionHandler, "server_event"),
+    (mode_servers.ProxyConnectionHandler, "drain_writers"),
+    (context.Context, "fork"),
     (asyncio_utils, "set_task_debug_info"),
     (_http1, "make_error_response"),
     (_http1, "ChunkedReader"),
@@ -378,3 +380,68 @@ async def test_data_for_a_connection_that_is_closed_already_goes_nowhere(patched
     handler.said = [commands.SendData(handler.client, b"late"), commands.CloseConnection(handler.client)]
     await handler.server_event(events.Start())
     assert handler.heard
+
+
+def test_a_context_is_forked_as_mitmproxy_forks_it(original):
+    made = proxy_context()
+    made.layers.append(object())  # type: ignore[arg-type]
+    before = vars(made.fork())
+    patches._fork_directly()
+    fork = made.fork()
+    assert type(fork) is context.Context
+    assert vars(fork) == before
+    fork.layers.append(object())  # type: ignore[arg-type]
+    assert len(made.layers) == 1, "the layers are the fork's own"
+
+
+class Slow(asyncio.Protocol):
+    """A peer that reads nothing until it is told to."""
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+        transport.pause_reading()
+
+
+async def slow_peers() -> tuple[asyncio.Server, list[Slow]]:
+    peers: list[Slow] = []
+
+    def peer() -> Slow:
+        peers.append(Slow())
+        return peers[-1]
+
+    return await asyncio.get_running_loop().create_server(peer, "127.0.0.1", 0), peers
+
+
+async def test_whoever_reads_slowly_is_waited_for(patched):
+    listening, peers = await slow_peers()
+    reader, writer = await asyncio.open_connection(*listening.sockets[0].getsockname())
+    handler = Handler([], Addons())
+    handler.transports[handler.client] = server.ConnectionIO(reader=reader, writer=writer)
+    async with asyncio.timeout(30):
+        await handler.drain_writers()  # nothing is written: nobody waits
+
+        writer.write(bytes(64 * 1024 * 1024))
+        draining = asyncio.ensure_future(handler.drain_writers())
+        await asyncio.sleep(0.2)
+        assert not draining.done()
+        peers[0].transport.resume_reading()
+        await draining
+    writer.transport.abort()
+    peers[0].transport.abort()
+    listening.close()
+    await asyncio.sleep(0.01)
+
+
+async def test_a_peer_that_is_lost_ends_whoever_would_write_to_it(patched):
+    listening, peers = await slow_peers()
+    reader, writer = await asyncio.open_connection(*listening.sockets[0].getsockname())
+    handler = Handler([], Addons())
+    waiting = asyncio.ensure_future(asyncio.Event().wait())
+    handler.transports[handler.client] = server.ConnectionIO(handler=waiting, reader=reader, writer=writer)
+    writer.transport.abort()
+    await handler.drain_writers()
+    with pytest.raises(asyncio.CancelledError, match="Error sending data"):
+        await waiting
+    peers[0].transport.abort()
+    listening.close()
+    await asyncio.sleep(0.01)

@@ -22,7 +22,7 @@ from h11._readers import ChunkedReader
 from h11._receivebuffer import ReceiveBuffer
 from mitmproxy import http, version
 from mitmproxy.net.http import http1
-from mitmproxy.proxy import commands, events, layer, mode_servers, server
+from mitmproxy.proxy import commands, context, events, layer, mode_servers, server
 from mitmproxy.proxy.layers import websocket
 from mitmproxy.proxy.layers.http import HttpStream, _http1, _http2
 from mitmproxy.proxy.layers.http._base import ReceiveHttp
@@ -70,6 +70,7 @@ def apply(*, listener: socket.socket, max_message: int, uploads: Uploads) -> Non
         )
     _listen_on(listener)
     _skip_type_checks()
+    _fork_directly()
     serving.install()
     _limit_requests_only()
     _bound_heads()
@@ -98,6 +99,18 @@ def _skip_type_checks() -> None:
     http.MessageData.__post_init__ = lambda self: None  # type: ignore[method-assign]  # noqa: ARG005
     # Names and times on every task, for mitmproxy's own debugger; a task is made for each hook.
     asyncio_utils.set_task_debug_info = lambda *_, **__: None
+
+
+def _fork_directly() -> None:
+    """Copy a context without the server, with its UUID, that ``Context()`` makes only to be replaced."""
+
+    def fork(self: context.Context) -> context.Context:
+        copy = context.Context.__new__(context.Context)
+        copy.client, copy.options, copy.server = self.client, self.options, self.server
+        copy.layers = self.layers.copy()
+        return copy
+
+    context.Context.fork = fork  # type: ignore[method-assign]
 
 
 def _limit_requests_only() -> None:

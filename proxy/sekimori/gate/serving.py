@@ -6,9 +6,10 @@ no waiting is answered where it stands; a task is made only for a hook that wait
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from mitmproxy.proxy import commands, events, mode_servers, server
@@ -20,6 +21,7 @@ def install() -> None:
     handler = mode_servers.ProxyConnectionHandler
     handler.handle_hook = handle_hook  # type: ignore[method-assign]
     handler.server_event = server_event  # type: ignore[method-assign]
+    handler.drain_writers = drain_writers  # type: ignore[method-assign]
 
 
 async def handle_hook(self: Any, hook: commands.StartHook) -> None:
@@ -46,6 +48,27 @@ async def server_event(self: Any, event: events.Event) -> None:
                         waiting.append(events.HookCompleted(command))
         except Exception:  # noqa: BLE001 - the log ends the connection
             self.log("mitmproxy has crashed!", logging.ERROR, exc_info=True)
+
+
+async def drain_writers(self: Any) -> None:
+    """Wait for whoever reads slowly; where nobody does, spare the lock and a coroutine for each."""
+    if not all(map(_is_drained, self.transports.values())):
+        await _drain_all(self)
+
+
+_drain_all: Callable[[Any], Awaitable[None]] = server.ConnectionHandler.drain_writers
+"""mitmproxy's own."""
+
+
+def _is_drained(transport: server.ConnectionIO) -> bool:
+    """Tell whether ``drain`` would return at once."""
+    writer, reader = transport.writer, transport.reader
+    if writer is None:
+        return True
+    if not isinstance(writer, asyncio.StreamWriter) or not isinstance(reader, asyncio.StreamReader):
+        return False
+    line = writer.transport
+    return line.get_write_buffer_size() == 0 and not line.is_closing() and reader.exception() is None
 
 
 async def _finish(self: Any, hook: commands.StartHook, rest: Awaitable[None]) -> None:
