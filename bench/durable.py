@@ -16,7 +16,7 @@ from shelf import PROMPT
 from stage import fdatasync_ms
 
 from sekimori.ledger.record import encode
-from sekimori.ledger.spool import SpoolSettings, SpoolWriter
+from sekimori.ledger.spool import SpoolSettings, open_spool
 from support.evidence import asked
 from support.spool import SEALER, SIGNER
 
@@ -49,7 +49,7 @@ def spool_rps(folder: Path, *, quick: bool) -> Figure:
 
 
 async def _spool(spool: Path, lane: str, seconds: float) -> float:
-    writer = SpoolWriter(spool, lane, seal=SEALER, signer=SIGNER, settings=SpoolSettings(record_timeout=10.0))
+    writer = open_spool(spool, lane, seal=SEALER, signer=SIGNER, settings=SpoolSettings(record_timeout=10.0))
     rate = await _counted(lambda: writer.append(_ENTRY), seconds)
     await asyncio.to_thread(writer.close)
     shutil.rmtree(spool / lane)

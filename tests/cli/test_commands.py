@@ -19,7 +19,7 @@ from sekimori.cli.main import build
 from sekimori.cli.opened import people_names, store_session
 from sekimori.cli.orders import Orders
 from sekimori.ledger.record import Attached, Body, Intent, Outcome
-from sekimori.ledger.spool import SpoolSettings, SpoolWriter
+from sekimori.ledger.spool import SpoolSettings, open_spool
 from sekimori.ledger.tlog.keys import KeySigner
 from sekimori.ledger.tlog.leaf import LeafSigner
 from sekimori.store.people import PersonRepo
@@ -42,7 +42,7 @@ def spooled(places, *entries):
         keys = KeyRing.load_gate(places.keys)
         sealer, signer = SegmentSealer(keys.archivist_public), LeafSigner(KeySigner(keys.signing_key))
         settings = SpoolSettings(segment_bytes=1 << 20, min_free=0, record_timeout=30.0)
-        writer = SpoolWriter(places.spool, "w0-1", seal=sealer, signer=signer, settings=settings)
+        writer = open_spool(places.spool, "w0-1", seal=sealer, signer=signer, settings=settings)
         for entry in entries:
             await writer.append(keyed(entry))
         await asyncio.to_thread(writer.close)

@@ -10,7 +10,7 @@ from sekimori.cli.config import Config
 from sekimori.cli.opened import now_us, people_names, store, store_keys, store_session
 from sekimori.cli.trees import lock_store, log_keys
 from sekimori.cli.whoami import system_user
-from sekimori.ledger.spool import SpoolSettings, SpoolWriter
+from sekimori.ledger.spool import SpoolSettings, open_spool
 from sekimori.ledger.tlog.keys import KeySigner, known_writers
 from sekimori.ledger.tlog.leaf import LeafSigner
 from sekimori.store.archivist import Archivist
@@ -64,7 +64,7 @@ async def _spool(places, *entries):
     keys = KeyRing.load_gate(places.keys)
     sealer, signer = SegmentSealer(keys.archivist_public), LeafSigner(KeySigner(keys.signing_key))
     settings = SpoolSettings(segment_bytes=1 << 20, min_free=0, record_timeout=30.0)
-    writer = SpoolWriter(places.spool, "w0-1", seal=sealer, signer=signer, settings=settings)
+    writer = open_spool(places.spool, "w0-1", seal=sealer, signer=signer, settings=settings)
     for entry in entries:
         await writer.append(keyed(entry))
     await asyncio.to_thread(writer.close)

@@ -20,7 +20,7 @@ from sekimori.governance.acknowledgement import Acknowledge
 from sekimori.governance.calendar import jst_us
 from sekimori.governance.notices import Notice
 from sekimori.governance.secondary_use import output_hash
-from sekimori.ledger.spool import SpoolSettings, SpoolWriter
+from sekimori.ledger.spool import SpoolSettings, open_spool
 from sekimori.ledger.tlog.keys import KeySigner
 from sekimori.ledger.tlog.leaf import LeafSigner
 from sekimori.vault.keys import KeyRing
@@ -52,7 +52,7 @@ def recorded(places):
         keys = KeyRing.load_gate(places.keys)
         settings = SpoolSettings(segment_bytes=1 << 20, min_free=0, record_timeout=30.0)
         sealer, signer = SegmentSealer(keys.archivist_public), LeafSigner(KeySigner(keys.signing_key))
-        writer = SpoolWriter(places.spool, "w0-1", seal=sealer, signer=signer, settings=settings)
+        writer = open_spool(places.spool, "w0-1", seal=sealer, signer=signer, settings=settings)
         for entry in entries:
             await writer.append(keyed(entry))
         await asyncio.to_thread(writer.close)

@@ -10,7 +10,7 @@ from sekimori.cli.opened import store
 from sekimori.cli.orders import Orders
 from sekimori.cli.outside import Outside
 from sekimori.cli.trees import lock_store, log_keys
-from sekimori.ledger.spool import SpoolSettings, SpoolWriter
+from sekimori.ledger.spool import SpoolSettings, open_spool
 from sekimori.ledger.tlog.checkpoint import log_verifier
 from sekimori.ledger.tlog.keys import KeySigner
 from sekimori.ledger.tlog.leaf import LeafSigner
@@ -26,7 +26,7 @@ def spooled(places, lane, *entries):
         keys = KeyRing.load_gate(places.keys)
         sealer, signer = SegmentSealer(keys.archivist_public), LeafSigner(KeySigner(keys.signing_key))
         settings = SpoolSettings(segment_bytes=1 << 20, min_free=0, record_timeout=30.0)
-        writer = SpoolWriter(places.spool, lane, seal=sealer, signer=signer, settings=settings)
+        writer = open_spool(places.spool, lane, seal=sealer, signer=signer, settings=settings)
         for entry in entries:
             await writer.append(keyed(entry))
         await asyncio.to_thread(writer.close)

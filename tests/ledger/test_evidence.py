@@ -25,7 +25,7 @@ from sekimori.ledger.frames import SegmentHeader
 from sekimori.ledger.lanes import LOCK, segment_path
 from sekimori.ledger.reading import LaneReader
 from sekimori.ledger.record import Body, Entry, Intent, Outcome, Part, encode
-from sekimori.ledger.spool import SpoolSettings, SpoolWriter
+from sekimori.ledger.spool import SpoolSettings, open_spool
 from sekimori.ledger.tlog.checkpoint import log_verifier, open_checkpoint, sign_checkpoint
 from sekimori.ledger.tlog.leaf import check_leaf, is_leaf_of
 from sekimori.ledger.tlog.merkle import inclusion_path
@@ -232,7 +232,7 @@ def test_a_segment_can_not_pass_for_one_of_version_1(tmp_path):
 
 async def test_the_writer_numbers_and_signs_what_it_takes(tmp_path):
     settings = SpoolSettings(segment_bytes=64 * 1024, record_timeout=30, min_free=0)
-    spool = SpoolWriter(tmp_path, LANE, seal=SEALER, signer=SIGNER, settings=settings)
+    spool = open_spool(tmp_path, LANE, seal=SEALER, signer=SIGNER, settings=settings)
     for entry in ENTRIES:
         await spool.append(entry)
     with pytest.raises(RecordError, match="record key"):

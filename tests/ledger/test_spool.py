@@ -12,9 +12,10 @@ import pytest
 
 from sekimori.errors import RecordError, SpoolFullError, SpoolLostError, StateError
 from sekimori.ledger.lanes import is_alive, mark_shipped, pending, segments
+from sekimori.ledger.orders import Answer
 from sekimori.ledger.reading import EndState, LaneReader
 from sekimori.ledger.record import Body, Intent
-from sekimori.ledger.spool import SpoolSettings, SpoolWriter
+from sekimori.ledger.spool import SpoolSettings, SpoolWriter, open_spool
 from support.spool import PROMPT, SEALER, SIGNER, Disk, intent, opener, read_lane, rids
 
 SMALL = SpoolSettings(
@@ -35,7 +36,7 @@ def start(tmp_path, disk):
     opened = []
 
     def start(lane="w1-1", settings=SMALL, seal=SEALER, **changes):
-        spool = SpoolWriter(
+        spool = open_spool(
             tmp_path / "spool", lane, seal=seal, signer=SIGNER, settings=settings, files=disk, **changes
         )
         opened.append(spool)
@@ -121,17 +122,16 @@ async def test_what_arrives_during_a_sync_is_the_next_commit(tmp_path, start, di
     assert rids(tmp_path / "spool/w1-1") == [str(n) for n in range(20)]
 
 
-async def test_a_commit_wakes_the_event_loop_once(start, disk, monkeypatch):
+async def test_a_commit_is_one_order_and_one_answer(start, disk, monkeypatch):
     spool = start()
-    loop = asyncio.get_running_loop()
-    wakes: list[object] = []
-    original = loop.call_soon_threadsafe
+    answers: list[Answer] = []
+    original = spool._answered
 
-    def counted(callback, *args):
-        wakes.append(callback)
-        return original(callback, *args)
+    def counted(answer):
+        answers.append(answer)
+        original(answer)
 
-    monkeypatch.setattr(loop, "call_soon_threadsafe", counted)
+    monkeypatch.setattr(spool, "_answered", counted)
     hang(disk)
     tasks = [asyncio.create_task(spool.append(intent(0)))]
     await until(disk.asked.is_set)
@@ -139,7 +139,7 @@ async def test_a_commit_wakes_the_event_loop_once(start, disk, monkeypatch):
     await until(lambda: spool.depth == 50)
     disk.answering.set()
     await asyncio.gather(*tasks)
-    assert len(wakes) == 2
+    assert [answer.ordered for answer in answers].count(True) == 2
 
 
 async def test_a_commit_stays_small_enough_to_be_quick(start, disk):
@@ -534,7 +534,7 @@ async def test_the_figures_show_what_waits_for_the_archivist(tmp_path, start):
     assert abs(spool.bytes - pending(tmp_path / "spool")["w1-1"]) < 100
 
 
-async def test_the_writer_is_a_thread_that_can_not_keep_a_worker_from_ending(start):
+async def test_a_recorder_in_a_thread_can_not_keep_a_tool_from_ending(start):
     start()
-    (thread,) = [thread for thread in threading.enumerate() if thread.name == "spool-w1-1"]
+    (thread,) = [thread for thread in threading.enumerate() if thread.name == "recorder-w1-1"]
     assert thread.daemon

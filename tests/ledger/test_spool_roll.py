@@ -11,7 +11,7 @@ from sekimori.ledger.files import LocalFiles
 from sekimori.ledger.lane import LaneWriter
 from sekimori.ledger.lanes import ROLL, ask_to_roll, segments
 from sekimori.ledger.reading import LaneReader
-from sekimori.ledger.spool import SpoolSettings, SpoolWriter
+from sekimori.ledger.spool import SpoolSettings, open_spool
 from support.spool import SEALER, SIGNER, commit, intent, opener
 
 
@@ -63,7 +63,7 @@ def test_a_lane_that_is_finished_meanwhile_is_not_made_again(tmp_path):
 
 async def test_a_worker_without_traffic_looks_by_itself(tmp_path):
     settings = SpoolSettings(segment_bytes=1 << 20, min_free=0, measure_every=0.05)
-    spool = SpoolWriter(tmp_path, "w0-1", seal=SEALER, signer=SIGNER, settings=settings)
+    spool = open_spool(tmp_path, "w0-1", seal=SEALER, signer=SIGNER, settings=settings)
     try:
         await spool.append(intent(1))
         ask_to_roll(tmp_path / "w0-1")

@@ -5,7 +5,7 @@ import pytest
 from sekimori.addons.backlog import Backlog
 from sekimori.ledger.lanes import Position, mark_shipped
 from sekimori.ledger.record import Intent
-from sekimori.ledger.spool import SpoolWriter
+from sekimori.ledger.spool import open_spool
 from sekimori.vault.keys import KeyRing
 from sekimori.vault.sealing import SegmentSealer
 from support.spool import SIGNER
@@ -17,7 +17,7 @@ def write(tmp_path):
 
     async def write_one(lane):
         sealer = SegmentSealer(keys.archivist_public)
-        writer = SpoolWriter(tmp_path / "spool", lane, seal=sealer, signer=SIGNER)
+        writer = open_spool(tmp_path / "spool", lane, seal=sealer, signer=SIGNER)
         await writer.append(Intent(rid="A" * 20, key=bytes(32), time_us=1))
         writer.close()
 

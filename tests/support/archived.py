@@ -13,7 +13,7 @@ from sekimori.cli.outside import Outside
 from sekimori.cli.places import Places
 from sekimori.cli.trees import lock_store
 from sekimori.ledger.record import Entry
-from sekimori.ledger.spool import SpoolSettings, SpoolWriter
+from sekimori.ledger.spool import SpoolSettings, open_spool
 from sekimori.ledger.tlog.keys import KeySigner
 from sekimori.ledger.tlog.leaf import LeafSigner
 from sekimori.vault.keys import KeyRing
@@ -28,7 +28,7 @@ def spooled(places: Places, *entries: Entry, lane: str = "w0-1") -> None:
         keys = KeyRing.load_gate(places.keys)
         sealer, signer = SegmentSealer(keys.archivist_public), LeafSigner(KeySigner(keys.signing_key))
         settings = SpoolSettings(segment_bytes=1 << 20, min_free=0, record_timeout=30.0)
-        writer = SpoolWriter(places.spool, lane, seal=sealer, signer=signer, settings=settings)
+        writer = open_spool(places.spool, lane, seal=sealer, signer=signer, settings=settings)
         for entry in entries:
             await writer.append(keyed(entry))
         await asyncio.to_thread(writer.close)

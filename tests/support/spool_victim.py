@@ -12,7 +12,7 @@ import random
 import sys
 from pathlib import Path
 
-from sekimori.ledger.spool import SpoolSettings, SpoolWriter
+from sekimori.ledger.spool import SpoolSettings, open_spool
 from support.spool import SEALER, SIGNER, intent
 
 CLIENTS = 6
@@ -22,7 +22,7 @@ async def work(spool_dir: Path, lane: str) -> None:
     """Append from several tasks until killed."""
     # The disk of a busy test machine may take its time: nobody is refused here.
     settings = SpoolSettings(segment_bytes=96 * 1024, record_timeout=60, min_free=0)
-    spool = SpoolWriter(spool_dir, lane, seal=SEALER, signer=SIGNER, settings=settings)
+    spool = open_spool(spool_dir, lane, seal=SEALER, signer=SIGNER, settings=settings)
 
     async def client(name: int) -> None:
         count = 0

@@ -2,8 +2,8 @@
 
 asyncio writes a byte to the loop's own socket for each call from another thread, and reads it back. A busy
 loop finds the call without it, and the write costs more than itself: it lets go of the interpreter's lock,
-for which the writing thread then waits beside that busy loop. The spool wakes the loop at each commit, up to
-300 times a second under load.
+for which the writing thread then waits beside that busy loop. Those threads read large bodies and check
+passwords.
 """
 
 from __future__ import annotations

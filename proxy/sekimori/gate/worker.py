@@ -44,7 +44,7 @@ from sekimori.addons.view import Policy, PolicyView
 from sekimori.addons.websocket import WebSocketTurns
 from sekimori.catalogue.catalogue import Catalogue
 from sekimori.errors import PolicyUnavailableError, SekimoriError
-from sekimori.gate import patches
+from sekimori.gate import patches, recording
 from sekimori.gate.ca import IssuingSet
 from sekimori.gate.identifying import Identifying
 from sekimori.gate.keyfiles import load_issuing, load_issuing_key, load_root_cert
@@ -55,13 +55,10 @@ from sekimori.gate.settings import WorkerSettings
 from sekimori.gate.tls import SekimoriTlsConfig, upstream_trust
 from sekimori.ledger.outside.witnessed import NAME, WitnessedWatch
 from sekimori.ledger.spool import SpoolSettings, SpoolWriter
-from sekimori.ledger.tlog.keys import KeySigner
-from sekimori.ledger.tlog.leaf import LeafSigner
 from sekimori.vault.fingerprint import Fingerprinter
 from sekimori.vault.keys import KeyRing
 from sekimori.vault.pointers import PointerVerifier
 from sekimori.vault.published import PolicySeal
-from sekimori.vault.sealing import SegmentSealer
 
 if TYPE_CHECKING:
     from mitmproxy.connection import Client
@@ -141,11 +138,10 @@ class Worker:
         self._witnessed = WitnessedWatch(
             self._data / "ledger" / NAME, settings.unwitnessed_limit, keys.archive_public
         )
-        spool = SpoolWriter(
+        spool = recording.start(
             self._data / "spool",
             f"w{settings.slot}-{now_us():x}",
-            seal=SegmentSealer(keys.archivist_public),
-            signer=LeafSigner(KeySigner(keys.signing_key)),
+            keys=Path(settings.gate_keys).parent,
             settings=SpoolSettings(
                 segment_bytes=settings.spool_segment,
                 high_water=settings.spool_high_water,

@@ -32,6 +32,18 @@ class Evidence(msgspec.Struct, frozen=True, array_like=True):
     stored: bytes
 
 
+class Draft(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An entry on its way to whoever makes evidence of it: encoded, neither numbered nor signed."""
+
+    kind: str
+    rid: str
+    time_us: int
+    policy: str
+    key: bytes
+    meta: bytes
+    stored: bytes
+
+
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(Evidence)
 
@@ -45,14 +57,31 @@ def kind_of(entry: Entry) -> str:
 
 def envelope_of(entry: Entry, lane: str, n: int) -> bytes:
     """Return the envelope of an entry; raises IntegrityError if it has no record key."""
-    return _envelope(entry, lane, n, meta_bytes(entry))
+    return _envelope(draft(entry), lane, n)
 
 
 def write_entry(entry: Entry, lane: str, n: int, signer: LeafSigner) -> bytes:
     """Return the bytes that go into a frame; raises IntegrityError if the entry has no record key."""
-    meta = meta_bytes(entry)
-    envelope = _envelope(entry, lane, n, meta)
-    return _ENCODER.encode([envelope, signer.sign(envelope), meta, entry.key, entry.body.stored])
+    return write_draft(draft(entry), lane, n, signer)
+
+
+def draft(entry: Entry) -> Draft:
+    """Encode an entry; raises what msgspec raises if it can't be (a lone surrogate)."""
+    return Draft(
+        kind_of(entry),
+        entry.rid,
+        entry.time_us,
+        entry.policy,
+        entry.key,
+        meta_bytes(entry),
+        entry.body.stored,
+    )
+
+
+def write_draft(drafted: Draft, lane: str, n: int, signer: LeafSigner) -> bytes:
+    """Return the bytes that go into a frame; raises IntegrityError if the entry has no record key."""
+    envelope = _envelope(drafted, lane, n)
+    return _ENCODER.encode([envelope, signer.sign(envelope), drafted.meta, drafted.key, drafted.stored])
 
 
 def read_entry(data: bytes, lane: str, n: int) -> tuple[Entry, bytes, bytes]:
@@ -71,18 +100,18 @@ def read_entry(data: bytes, lane: str, n: int) -> tuple[Entry, bytes, bytes]:
     return entry, evidence.envelope, evidence.leaf
 
 
-def _envelope(entry: Entry, lane: str, n: int, meta: bytes) -> bytes:
-    content = {META: meta}
-    if entry.body.stored:
-        content[RESPONSE if isinstance(entry, Outcome) else REQUEST] = entry.body.stored
+def _envelope(drafted: Draft, lane: str, n: int) -> bytes:
+    content = {META: drafted.meta}
+    if drafted.stored:
+        content[RESPONSE if drafted.kind == "outcome" else REQUEST] = drafted.stored
     return record_envelope(
-        kind=kind_of(entry),
+        kind=drafted.kind,
         lane=lane,
         n=n,
-        rid=entry.rid,
-        time_us=entry.time_us,
-        policy=entry.policy,
-        commitments=commitments(entry.key, entry.rid, content),
+        rid=drafted.rid,
+        time_us=drafted.time_us,
+        policy=drafted.policy,
+        commitments=commitments(drafted.key, drafted.rid, content),
     )
 
 

@@ -16,7 +16,7 @@ from sekimori.ledger.seams import Files
 
 
 class Gauge:
-    """Measures in the writer's thread; answers in the event loop's."""
+    """Measured and asked by the recorder."""
 
     def __init__(
         self,

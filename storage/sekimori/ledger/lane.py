@@ -1,6 +1,6 @@
 """A lane as its writer sees it: numbers entries, commits them, goes on to the next segment.
 
-Synchronous and without threads: ``spool`` runs it in one. After SpoolLostError nothing may be written
+Synchronous and without threads: the ``recorder`` runs it. After SpoolLostError nothing may be written
 any more, for nobody knows what of the last commit is on the disk.
 """
 

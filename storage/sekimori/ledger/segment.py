@@ -25,7 +25,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class SegmentWriter:
-    """One open segment; its only user is the lane's writer thread."""
+    """One open segment; its only user is the lane's recorder."""
 
     def __init__(self, path: Path, handle: int, size: int, files: Files) -> None:
         self._path = path

@@ -1,11 +1,11 @@
 """The spool as a gate worker uses it: ``await append(entry)`` returns once the entry is durable.
 
-One writer thread encodes, signs, seals and syncs. Whatever arrived while it synced is its next commit; it
-never waits for a commit to fill (waiting 2 ms cost a quarter of the throughput and 4.5 ms a request in
-a prototype). Whoever can't be served is told at once: a queue, a spool or a disk that is full raises
-SpoolFullError before anything is accepted, a disk that doesn't answer RecordError, and once a sync has
-failed or the file has vanished every call raises SpoolLostError for good: the worker must end, and its
-successor opens a new lane.
+Lives in one event loop; the writing itself is the recorder's, at the other end of a socket (``orders``).
+Whatever arrived while it synced is its next commit; it never waits for a commit to fill (waiting 2 ms cost a
+quarter of the throughput and 4.5 ms a request in a prototype). Whoever can't be served is told at once: a
+queue, a spool or a disk that is full raises SpoolFullError before anything is accepted, a disk that doesn't
+answer RecordError, and once a sync has failed, the file has vanished or the recorder has ended every call
+raises SpoolLostError for good: the worker must end, and its successor opens a new lane.
 
 An entry that was accepted is written unless the lane is lost, whatever becomes of its caller: after a
 time-out or a cancellation it may still turn up in the record, and what it announces must not happen.
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import queue
+import socket
 import threading
 import time
 from collections import deque
@@ -26,17 +26,16 @@ from typing import NamedTuple
 
 import msgspec
 
-from sekimori.errors import IntegrityError, RecordError, SpoolFullError, SpoolLostError
-from sekimori.ledger.evidence import write_entry
-from sekimori.ledger.files import LocalFiles
-from sekimori.ledger.gauge import Gauge
-from sekimori.ledger.lane import LaneWriter
+from sekimori.errors import RecordError, SpoolFullError, SpoolLostError
+from sekimori.ledger.evidence import Draft, draft
+from sekimori.ledger.orders import Answer, Inbox, close_order, commit_order
 from sekimori.ledger.record import Entry, Intent
+from sekimori.ledger.recorder import UNWRITABLE, Recorder, RecorderSettings
 from sekimori.ledger.seams import Files, Sealer
 from sekimori.ledger.tlog.leaf import LeafSigner
 
 MAX_ENTRY_BYTES = 1 << 30
-_UNWRITABLE = (msgspec.MsgspecError, IntegrityError, ValueError, TypeError, OverflowError, RecursionError)
+_PIECE = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +52,15 @@ class SpoolSettings:
     min_free: int = 256 * 1024 * 1024
     measure_every: float = 1.0
 
-
-_Payloads = list[bytes]
+    @property
+    def recorder(self) -> RecorderSettings:
+        """What of it the recorder has to know."""
+        return RecorderSettings(
+            segment_bytes=self.segment_bytes,
+            high_water=self.high_water,
+            min_free=self.min_free,
+            measure_every=self.measure_every,
+        )
 
 
 class _Item(NamedTuple):
@@ -66,52 +72,77 @@ class _Item(NamedTuple):
     done: asyncio.Future[None] | None
 
 
+def open_spool(
+    directory: Path,
+    lane: str,
+    *,
+    seal: Sealer,
+    signer: LeafSigner,
+    settings: SpoolSettings | None = None,
+    files: Files | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> SpoolWriter:
+    """Take a lane whose recorder is a thread of this process: for tools, and where the disk is a double.
+
+    Raises StateError if the lane exists already, RecordError if it can't be written.
+    """
+    settings = settings or SpoolSettings()
+    recorder = Recorder(
+        directory, lane, seal=seal, signer=signer, settings=settings.recorder, files=files, clock=clock
+    )
+    ours, theirs = socket.socketpair()
+
+    def record() -> None:
+        with theirs:
+            recorder.serve(theirs)
+
+    thread = threading.Thread(target=record, name=f"recorder-{lane}", daemon=True)
+    thread.start()
+    return SpoolWriter(lane, ours, settings=settings, join=thread.join, clock=clock)
+
+
 class SpoolWriter:
-    """The writing end of one lane; lives in one event loop, which also makes all calls."""
+    """The ordering end of one lane; lives in one event loop, which also makes all calls but ``close``."""
 
     def __init__(
         self,
-        directory: Path,
         lane: str,
+        sock: socket.socket,
         *,
-        seal: Sealer,
-        signer: LeafSigner,
-        settings: SpoolSettings | None = None,
-        files: Files | None = None,
+        settings: SpoolSettings,
+        join: Callable[[float], object],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take the lane; raises StateError if it exists already, RecordError if it can't be written."""
+        """Wait for the recorder's first word; raises RecordError if the lane can't be written.
+
+        ``join`` waits that many seconds for the recorder to end.
+        """
         self.lane = lane
-        self._signer = signer
-        self._settings = settings or SpoolSettings()
+        self._sock = sock
+        self._settings = settings
+        self._join = join
         self._clock = clock
-        files = files or LocalFiles()
-        self._writer = LaneWriter(
-            directory, lane, sealer=seal, segment_bytes=self._settings.segment_bytes, files=files
-        )
-        self._gauge = Gauge(
-            directory,
-            high_water=self._settings.high_water,
-            min_free=self._settings.min_free,
-            measure_every=self._settings.measure_every,
-            files=files,
-            clock=clock,
-        )
-        self._gauge.refresh(now=True)
-        self._queue: queue.SimpleQueue[list[_Item] | None] = queue.SimpleQueue()
-        # What this round of the event loop accepted goes to the thread together: waking it costs as much
-        # as an entry, and what comes together is one commit.
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._inbox = Inbox()
+        self._out: deque[memoryview] = deque()
+        self._state = Answer()
+        self._ordered: list[_Item] = []
+        # What comes while a commit is under way is the next one.
         self._gathered: deque[_Item] = deque()
         self._deadlines: deque[tuple[float, asyncio.Future[None]]] = deque()
-        # Each counter has one writer: "taken" the event loop, "done" the thread.
-        self._taken = self._taken_bytes = self._done = self._done_bytes = 0
-        self._oldest: float | None = None
+        self._depth = self._depth_bytes = 0
         self._dropped = 0
-        self._rolled = clock()
-        self._closing = self._stopped = False
+        self._closing = self._closed = self._greeted = False
         self._lost: SpoolLostError | None = None
-        self._thread = threading.Thread(target=self._run, name=f"spool-{lane}", daemon=True)
-        self._thread.start()
+        self._writing = False
+        try:
+            self._greet()
+        except RecordError:
+            sock.close()
+            raise
+        sock.setblocking(False)
+        if (loop := _loop_here()) is not None:
+            self._attach(loop)
 
     async def append(self, entry: Entry) -> None:
         """Return once the entry is durable; raises RecordError if that is not certain."""
@@ -129,36 +160,37 @@ class SpoolWriter:
         self._accept(entry, None)
 
     def close(self) -> None:
-        """Write what was accepted, mark the lane as closed and let go of it; blocks the caller.
+        """Write what was accepted, mark the lane as closed and let go of it; blocks the caller, in any thread.
 
         Raises SpoolLostError if the lane was lost, or if the disk doesn't answer in ``close_timeout``.
         """
-        if not self._closing:
-            self._closing = True
-            self._hand_over()
-            self._queue.put(None)
-        self._thread.join(self._settings.close_timeout)
-        if self._thread.is_alive():
-            raise SpoolLostError(f"Lane {self.lane} can't be closed: the disk doesn't answer.")
-        self._writer.abandon()
+        self._closing = True
+        self._detach()
+        if self._lost is None and not self._closed:
+            self._sock.settimeout(self._settings.close_timeout)
+            try:
+                self._finish()
+            except TimeoutError as error:
+                raise SpoolLostError(f"Lane {self.lane} can't be closed: the disk doesn't answer.") from error
+        self._sock.close()
+        self._join(self._settings.close_timeout)
         if self._lost is not None:
             raise _again(self._lost)
 
     @property
     def depth(self) -> int:
         """How many accepted entries are not durable yet."""
-        return self._taken - self._done
+        return self._depth
 
     @property
     def oldest_us(self) -> int:
         """How long the commit under way has kept its oldest entry waiting, in microseconds."""
-        oldest = self._oldest
-        return 0 if oldest is None else max(0, int((self._clock() - oldest) * 1_000_000))
+        return max(0, int((self._clock() - self._ordered[0].at) * 1_000_000)) if self._ordered else 0
 
     @property
     def bytes(self) -> int:
         """How many bytes of all lanes wait for the archivist."""
-        return self._gauge.bytes
+        return self._state.waiting
 
     @property
     def dropped(self) -> int:
@@ -180,10 +212,12 @@ class SpoolWriter:
             return RecordError(
                 "The spool's disk doesn't answer.", hint="Look at the disk; the gate goes on by itself."
             )
-        if self.depth >= self._settings.queue_entries:
+        if self._depth >= self._settings.queue_entries:
             return SpoolFullError("More entries wait for the spool's disk than it can take.")
-        full = self._gauge.refusal()
-        return None if full is None else _again(full)
+        no_room = self._state.no_room
+        return None if no_room is None else no_room.full()
+
+    # --- accepting ---------------------------------------------------------------------------
 
     def _accept(self, entry: Entry, done: asyncio.Future[None] | None) -> None:
         if (refusal := self.refusal()) is not None:
@@ -191,28 +225,16 @@ class SpoolWriter:
         weight = _weight(entry)
         if weight > min(self._settings.queue_bytes, MAX_ENTRY_BYTES):
             raise RecordError("An entry is larger than the spool's queue.")
-        if self._taken_bytes - self._done_bytes + weight > self._settings.queue_bytes:
+        if self._depth_bytes + weight > self._settings.queue_bytes:
             raise SpoolFullError("More bytes wait for the spool's disk than it can take.")
-        self._taken += 1
-        self._taken_bytes += weight
+        self._depth += 1
+        self._depth_bytes += weight
         self._gathered.append(_Item(entry, weight, self._clock(), done))
-        if len(self._gathered) == 1:
-            asyncio.get_running_loop().call_soon(self._hand_over)
-
-    def _hand_over(self) -> None:
-        """Give what was accepted to the thread; called by the event loop, and by ``close``."""
-        batch: list[_Item] = []
-        size = 0
-        with contextlib.suppress(IndexError):
-            while True:
-                item = self._gathered.popleft()
-                batch.append(item)
-                size += item.weight
-                if size >= self._settings.batch_bytes:
-                    self._queue.put(batch)
-                    batch, size = [], 0
-        if batch:
-            self._queue.put(batch)
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._attach(loop)
+        if not self._ordered:
+            self._order()  # at once: a turn of the event loop later, one client alone would wait 0.1 ms longer
 
     def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
         """Tell those whose time is over, and come back for the next."""
@@ -225,107 +247,187 @@ class SpoolWriter:
         if deadlines:
             loop.call_at(deadlines[0][0], self._expire, loop)
 
-    # From here on: the writer thread.
+    # --- ordering ----------------------------------------------------------------------------
 
-    def _run(self) -> None:
-        try:
-            while not self._stopped:
-                batch = self._next_batch()
-                self._gauge.refresh()
-                if batch:
-                    self._commit(batch)
-                self._roll()
-            self._writer.close()
-        except SpoolLostError as error:
-            self._lose(error)
-        except Exception as error:  # noqa: BLE001  a bug or the memory: whatever it is, nothing may pass
-            self._lose(SpoolLostError(f"The spool's writer failed: {error!r}."))
-
-    def _roll(self) -> None:
-        """Look from time to time whether the segment is to be given up before it is full."""
-        now = self._clock()
-        if now - self._rolled < self._settings.measure_every:
+    def _order(self) -> None:
+        """Order what was gathered to be written, unless the recorder has something to do still."""
+        if self._ordered or self._lost is not None:
             return
-        self._rolled = now
-        try:
-            self._writer.roll()
-        except SpoolFullError as full:
-            self._gauge.is_full(full)  # asked again at the next look
-
-    def _next_batch(self) -> list[_Item]:
-        """Take what is there; an empty batch after a while of silence, to measure again."""
-        batch: list[_Item] = []
+        drafts: list[Draft] = []
         size = 0
-        try:
-            items = self._queue.get(timeout=self._settings.measure_every)
-            while items is not None:
-                batch += items
-                size += sum(item.weight for item in items)
-                if size >= self._settings.batch_bytes:
-                    return batch
-                items = self._queue.get_nowait()
-        except queue.Empty:
-            return batch
-        self._stopped = True
-        return batch
-
-    def _commit(self, batch: list[_Item]) -> None:
-        self._oldest = batch[0].at
-        error: RecordError | None = None
-        items, payloads = self._encoded(batch)
-        try:
-            if items:
-                self._gauge.grew(self._writer.commit(payloads))
-        except SpoolFullError as full:
-            self._gauge.is_full(full)
-            error = full
-        except Exception:
-            self._settle(items, SpoolLostError("The spool was lost while this entry was written."))
-            raise
-        finally:
-            self._oldest = None
-            self._done += len(batch)
-            self._done_bytes += sum(item.weight for item in batch)
-        self._settle(items, error)
-
-    def _encoded(self, batch: list[_Item]) -> tuple[list[_Item], _Payloads]:
-        """Encode and sign each entry; one that can't be (a lone surrogate, no key) is refused alone."""
-        first_n = self._writer.next_n
-        items: list[_Item] = []
-        payloads: _Payloads = []
-        for item in batch:
+        while self._gathered and size < self._settings.batch_bytes:
+            item = self._gathered.popleft()
             try:
-                payload = write_entry(item.entry, self.lane, first_n + len(items), self._signer)
-            except _UNWRITABLE as error:
-                self._settle([item], RecordError(f"An entry can't be encoded: {error}."))
+                drafts.append(draft(item.entry))
+            except UNWRITABLE as error:
+                self._settle([item], _unwritable(str(error)))
                 continue
-            items.append(item)
-            payloads.append(payload)
-        return items, payloads
+            self._ordered.append(item)
+            size += item.weight
+        if drafts:
+            self._send(memoryview(commit_order(drafts)))
+
+    def _send(self, message: memoryview) -> None:
+        self._out.append(message)
+        self._flush()
+
+    def _flush(self) -> None:
+        """Send what the socket takes; the rest once it takes more."""
+        out = self._out
+        try:
+            while out:
+                sent = self._sock.send(out[0])
+                if sent == len(out[0]):
+                    out.popleft()
+                else:
+                    out[0] = out[0][sent:]
+        except BlockingIOError:
+            if self._loop is not None and not self._writing:
+                self._loop.add_writer(self._sock, self._flush)
+                self._writing = True
+            return
+        except TimeoutError:
+            raise
+        except OSError:
+            out.clear()  # the recorder is gone: its last word, or the end of the socket, is yet to be read
+        if self._writing and self._loop is not None:
+            self._loop.remove_writer(self._sock)
+            self._writing = False
+
+    # --- what the recorder answers -----------------------------------------------------------
+
+    def _receive(self) -> None:
+        try:
+            data = self._sock.recv(_PIECE)
+        except BlockingIOError:
+            return
+        except TimeoutError:
+            raise
+        except OSError:
+            data = b""
+        if not data:
+            self._lose(SpoolLostError(f"The recorder of lane {self.lane} ended."))
+            return
+        try:
+            for answer in self._inbox.feed(data):
+                self._answered(answer)
+        except msgspec.DecodeError as error:
+            self._lose(SpoolLostError(f"The recorder of lane {self.lane} can't be understood: {error}."))
+
+    def _answered(self, answer: Answer) -> None:
+        self._state = answer
+        self._greeted = True
+        if answer.lost is not None:
+            self._lose(answer.lost.lost())
+            return
+        if not answer.ordered:
+            return
+        if not self._ordered:
+            self._closed = True
+            return
+        items, self._ordered = self._ordered, []
+        if answer.refused:
+            for place, why in answer.refused:
+                self._settle([items[place]], _unwritable(why))
+            bad = {place for place, _ in answer.refused}
+            items = [item for place, item in enumerate(items) if place not in bad]
+        self._settle(items, None if answer.full is None else answer.full.full())
+        self._order()
 
     def _lose(self, error: SpoolLostError) -> None:
+        if self._lost is not None:
+            return
         self._lost = error
-        rest: list[_Item] = []
-        try:
-            while True:
-                rest += self._queue.get_nowait() or []
-        except queue.Empty:
-            self._settle(rest, error)
-        self._done += len(rest)
-        self._done_bytes += sum(item.weight for item in rest)
+        self._detach()
+        ordered, self._ordered = self._ordered, []
+        self._settle(ordered, SpoolLostError("The spool was lost while this entry was written."))
+        rest = list(self._gathered)
+        self._gathered.clear()
+        self._settle(rest, error)
 
     def _settle(self, items: list[_Item], error: RecordError | None) -> None:
-        """Tell those who wait, in one call into their loop: each costs a system call."""
+        """Tell those who wait what became of their entries."""
+        self._depth -= len(items)
+        self._depth_bytes -= sum(item.weight for item in items)
         waiting = [item.done for item in items if item.done is not None]
         if error is not None:
             self._dropped += len(items) - len(waiting)
         if not waiting:
             return
+        loop = waiting[0].get_loop()
+        if loop is _loop_here():
+            _resolve(waiting, error)
+            return
         try:
-            waiting[0].get_loop().call_soon_threadsafe(_resolve, waiting, error)
+            loop.call_soon_threadsafe(_resolve, waiting, error)
         except RuntimeError:
             # The loop was closed while the disk worked: nobody is left who could be told.
             self._dropped += 0 if error is None else len(waiting)
+
+    # --- beginning and end -------------------------------------------------------------------
+
+    def _greet(self) -> None:
+        """Wait for the recorder's first word; raises RecordError if it is that there will be no lane."""
+        self._sock.settimeout(self._settings.close_timeout)
+        try:
+            while not self._greeted and self._lost is None:
+                self._receive()
+        except TimeoutError as error:
+            raise SpoolLostError(f"The recorder of lane {self.lane} doesn't answer.") from error
+        if self._lost is not None:
+            raise self._lost
+        if self._state.full is not None:
+            raise self._state.full.full()
+
+    def _attach(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._detach()
+        self._loop = loop
+        loop.add_reader(self._sock, self._receive)
+
+    def _detach(self) -> None:
+        """Let go of the event loop, in whichever thread it runs."""
+        loop, self._loop, self._writing = self._loop, None, False
+        if loop is None or loop.is_closed():
+            return
+        if loop is _loop_here() or not loop.is_running():
+            _let_go(loop, self._sock)
+            return
+        gone = threading.Event()
+
+        def let_go() -> None:
+            _let_go(loop, self._sock)
+            gone.set()
+
+        with contextlib.suppress(RuntimeError):  # closed in between: it has let go
+            loop.call_soon_threadsafe(let_go)
+            gone.wait(self._settings.close_timeout)
+
+    def _finish(self) -> None:
+        """Have everything written and the lane closed; raises TimeoutError."""
+        self._flush()
+        self._order()
+        while self._ordered and self._lost is None:
+            self._receive()
+        if self._lost is None:
+            self._send(memoryview(close_order()))
+        while not self._closed and self._lost is None:
+            self._receive()
+
+
+def _loop_here() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _let_go(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
+    loop.remove_reader(sock)
+    loop.remove_writer(sock)
+
+
+def _unwritable(why: str) -> RecordError:
+    return RecordError(f"An entry can't be encoded: {why}.")
 
 
 def _resolve(waiting: list[asyncio.Future[None]], error: RecordError | None) -> None:
