@@ -150,14 +150,16 @@ def wait_until_serving(installation: Installation) -> None:
 
 
 def kill(installation: Installation, dice: random.Random) -> None:
-    """Kill one child, or the whole tree at once, and have it serving again."""
-    children = installation.children()
+    """Kill one process, or the whole tree at once, and have it serving again."""
+    children, recorders = list(installation.children().values()), installation.recorders()
     if dice.random() < 0.7:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(dice.choice(list(children.values())), signal.SIGKILL)
+            os.kill(dice.choice(children + recorders), signal.SIGKILL)
     else:
         assert installation.process is not None
-        for pid in (installation.process.pid, *children.values()):
+        # A recorder ends by itself, after it has written what it was handed, or is killed with the rest.
+        also = recorders if dice.random() < 0.5 else []
+        for pid in (installation.process.pid, *children, *also):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         installation.process.wait(10)

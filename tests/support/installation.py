@@ -11,7 +11,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -156,17 +156,18 @@ class Installation:
         """Return the process ids of the tree's children by role."""
         assert self.process is not None
         found: dict[str, int] = {}
-        for entry in Path("/proc").iterdir():
-            if not entry.name.isdecimal():
-                continue
-            with suppress(OSError):
-                stat = (entry / "stat").read_text().rpartition(")")[2].split()
-                if int(stat[1]) == self.process.pid:
-                    words = (entry / "cmdline").read_bytes().split(b"\0")
-                    if len(words) > 1:  # otherwise it has died and was not waited for yet
-                        role = words[-2].decode()
-                        found[role if role not in found else f"{role}-{entry.name}"] = int(entry.name)
+        for pid, words in _processes({self.process.pid}):
+            role = words[-2].decode()
+            found[role if role not in found else f"{role}-{pid}"] = pid
         return found
+
+    def recorders(self) -> list[int]:
+        """Return the process ids of what writes the workers' records."""
+        return [
+            pid
+            for pid, words in _processes(set(self.children().values()))
+            if words[-2] == b"sekimori.gate.recording"
+        ]
 
     def output(self, offset: int = 0) -> str:
         """Return what the tree printed."""
@@ -260,3 +261,15 @@ def _unverified() -> ssl.SSLContext:
 def readable_within(descriptor: int, seconds: float) -> bool:
     """Tell whether something can be read from a descriptor in time."""
     return bool(select.select([descriptor], [], [], seconds)[0])
+
+
+def _processes(parents: set[int]) -> Iterator[tuple[int, list[bytes]]]:
+    """Yield the children of processes, each with its command line."""
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdecimal():
+            continue
+        with suppress(OSError):
+            stat = (entry / "stat").read_text().rpartition(")")[2].split()
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+            if int(stat[1]) in parents and len(words) > 1:  # otherwise it has died and was not waited for yet
+                yield int(entry.name), words
