@@ -27,6 +27,7 @@ SERVICE_KEYS = {
         "depends_on",
         "environment",
         "hostname",
+        "init",
         "image",
         "logging",
         "mem_limit",
