@@ -75,7 +75,7 @@ def test_answers_are_read_however_they_are_cut(answers, cuts):
 def test_an_order_is_read_however_it_is_cut(drafts, cuts):
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        for order, expected in ((commit_order(drafts), drafts), (close_order(), None)):
+        for order, expected in ((b"".join(commit_order(drafts)), drafts), (close_order(), None)):
             thread = threading.Thread(target=send_all, args=(ours, pieces(order, cuts)))
             thread.start()
             message = receive(theirs)
@@ -110,7 +110,7 @@ def test_a_sender_that_is_held_up_within_an_order_is_waited_for():
         theirs.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", 0, 10_000))
         with pytest.raises(BlockingIOError):
             receive(theirs)
-        order = commit_order([Draft("intent", "a", 1, "", bytes(32), b"", bytes(100))])
+        order = b"".join(commit_order([Draft("intent", "a", 1, "", bytes(32), b"", bytes(100))]))
         ours.sendall(order[:5])
         timer = threading.Timer(0.1, ours.sendall, (order[5:50],))
         later = threading.Timer(0.2, ours.sendall, (order[50:],))

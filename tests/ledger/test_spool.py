@@ -3,10 +3,13 @@
 import asyncio
 import errno
 import os
+import socket
 import stat
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -538,3 +541,131 @@ async def test_a_recorder_in_a_thread_can_not_keep_a_tool_from_ending(start):
     start()
     (thread,) = [thread for thread in threading.enumerate() if thread.name == "recorder-w1-1"]
     assert thread.daemon
+
+
+# What a hostile reader of the spool found.
+
+
+async def test_what_was_ordered_while_the_recorder_measured_is_written_though_its_worker_is_gone(
+    tmp_path, start, disk
+):
+    """The recorder finds its status to have changed and nobody to tell it to, and an order all the same."""
+    spool = start()
+    await spool.append(intent("before"))
+    measuring, go_on = threading.Event(), threading.Event()
+
+    def slowly(folder):
+        measuring.set()
+        go_on.wait(10)
+        return 0
+
+    settings_free, disk.free_bytes = disk.free_bytes, slowly
+    await until(measuring.is_set)
+    waiting = asyncio.ensure_future(spool.append(intent("handed over")))
+    await asyncio.sleep(0.02)
+    spool._detach()
+    spool._sock.close()
+    # What waits for the archivist has changed too: another lane has written meanwhile.
+    (tmp_path / "spool/w9-9").mkdir()
+    (tmp_path / "spool/w9-9/seg-000001.spool").write_bytes(bytes(100))
+    disk.free_bytes = settings_free
+    go_on.set()
+    await asyncio.to_thread(spool._join, 10)
+    waiting.cancel()
+    assert rids(tmp_path / "spool/w1-1") == ["before", "handed over"]
+    spool._lost = SpoolLostError("the test is over")
+
+
+async def test_an_order_that_can_not_be_made_loses_the_lane_and_tells_everybody(start, monkeypatch):
+    spool = start()
+
+    def no_memory(drafts):
+        raise MemoryError
+
+    monkeypatch.setattr("sekimori.ledger.spool.commit_order", no_memory)
+    with pytest.raises(SpoolLostError):
+        await spool.append(intent("a"))
+    assert "MemoryError" in str(spool.lost)
+    assert spool.depth == 0
+
+
+class NoBuffers(socket.socket):
+    """A socket for which the kernel has no memory any more, once."""
+
+    tried = False
+
+    def send(self, *args: Any) -> int:
+        if not self.tried:
+            self.tried = True
+            raise OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS))
+        return super().send(*args)
+
+
+async def test_an_order_that_the_kernel_does_not_take_ends_the_lane_on_both_sides(tmp_path, start):
+    spool = start()
+    spool._detach()
+    spool._sock = NoBuffers(fileno=spool._sock.detach())
+    spool._sock.setblocking(False)
+    with pytest.raises(SpoolLostError):
+        await spool.append(intent("a"))
+    await until(lambda: not is_alive(tmp_path / "spool/w1-1"))
+
+
+def test_a_spool_goes_on_in_a_second_event_loop(tmp_path, start, disk):
+    spool = start()
+
+    async def first() -> None:
+        await spool.append(intent("a"))
+        hang(disk)
+        spool.offer(intent("b"))
+        waiting = asyncio.ensure_future(spool.append(intent("c")))
+        await asyncio.sleep(0.02)
+        waiting.cancel()
+
+    async def second() -> None:
+        with pytest.raises(RecordError, match=r"not durable|doesn't answer"):
+            await spool.append(intent("d"))
+        disk.answering.set()
+        await until(lambda: spool.refusal() is None)
+        await spool.append(intent("e"))
+
+    asyncio.run(first())
+    asyncio.run(second())
+    assert rids(tmp_path / "spool/w1-1")[0] == "a"
+    assert rids(tmp_path / "spool/w1-1")[-1] == "e"
+
+
+async def test_a_lane_whose_closing_took_too_long_can_be_closed_once_the_disk_answers(tmp_path, start, disk):
+    spool = start(settings=SpoolSettings(segment_bytes=64 * 1024, close_timeout=0.2, min_free=0))
+    await spool.append(intent("a"))
+    hang(disk)
+    spool.offer(intent("b"))
+    for _ in range(2):
+        with pytest.raises(SpoolLostError, match="can't be closed"):
+            spool.close()
+    disk.answering.set()
+    spool.close()
+    assert ending(tmp_path / "spool/w1-1") == (EndState.CLOSED, 2)
+
+
+async def test_the_time_to_close_is_for_all_commits_together(start, disk):
+    spool = start(settings=SpoolSettings(batch_bytes=1, close_timeout=0.5, record_timeout=30, min_free=0))
+    original = disk.sync
+
+    def slow(handle):
+        time.sleep(0.2)
+        original(handle)
+
+    disk.sync = slow
+    for n in range(20):
+        spool.offer(intent(n))
+    with pytest.raises(SpoolLostError, match="can't be closed"):
+        spool.close()
+    assert spool.depth > 10
+    disk.sync = original
+
+
+async def test_a_large_entry_is_given_the_time_that_its_bytes_take(start):
+    spool = start(settings=SpoolSettings(record_timeout=0.2, min_free=0))
+    assert spool._time_for(0) == 0.2
+    assert spool._time_for(64 * 1024 * 1024) == 1.2

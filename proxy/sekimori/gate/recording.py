@@ -44,8 +44,12 @@ def start(spool: Path, lane: str, *, keys: Path, settings: SpoolSettings) -> Spo
     opening = Opening(spool=str(spool), lane=lane, keys=str(keys), settings=settings.recorder)
     message = msgspec.json.encode(opening)
     ours, theirs = socket.socketpair()
-    with theirs:
-        process = subprocess.Popen([sys.executable, "-I", "-m", __name__], stdin=theirs.fileno())
+    try:
+        with theirs:
+            process = subprocess.Popen([sys.executable, "-I", "-m", __name__], stdin=theirs.fileno())
+    except OSError as error:
+        ours.close()
+        raise SpoolLostError(f"No recorder can be started: {error.strerror}.") from error
 
     def join(seconds: float) -> None:
         with contextlib.suppress(subprocess.TimeoutExpired):  # it ends with its socket, when the disk lets it
@@ -54,10 +58,13 @@ def start(spool: Path, lane: str, *, keys: Path, settings: SpoolSettings) -> Spo
     try:
         ours.sendall(_LENGTH.pack(len(message)) + message)
         return SpoolWriter(lane, ours, settings=settings, join=join)
-    except (SpoolFullError, SpoolLostError, OSError):
-        ours.close()
+    except (SpoolFullError, SpoolLostError):
         join(settings.close_timeout)
         raise
+    except OSError as error:
+        ours.close()
+        join(settings.close_timeout)
+        raise SpoolLostError(f"The recorder ended at once: {error.strerror}.") from error
 
 
 def main() -> int:

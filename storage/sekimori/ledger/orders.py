@@ -65,9 +65,10 @@ _DRAFTS = msgspec.msgpack.Decoder(list[Draft])
 _ANSWERS = msgspec.msgpack.Decoder(Answer)
 
 
-def commit_order(drafts: Sequence[Draft]) -> bytes:
-    """Return the message that orders a commit."""
-    return _framed(_ENCODER.encode(drafts))
+def commit_order(drafts: Sequence[Draft]) -> tuple[bytes, bytes]:
+    """Return the message that orders a commit, in two parts: it may be too large to be copied into one."""
+    payload = _ENCODER.encode(drafts)
+    return _LENGTH.pack(len(payload)), payload
 
 
 def close_order() -> bytes:
@@ -80,7 +81,7 @@ def answer_message(answer: Answer) -> bytes:
     return _framed(_ENCODER.encode(answer))
 
 
-def read_drafts(message: bytes) -> list[Draft]:
+def read_drafts(message: bytes | memoryview) -> list[Draft]:
     """Read the commit that was ordered; raises msgspec.DecodeError."""
     return _DRAFTS.decode(message)
 
@@ -89,7 +90,7 @@ def _framed(payload: bytes) -> bytes:
     return _LENGTH.pack(len(payload)) + payload
 
 
-def receive(sock: socket.socket) -> bytes | None:
+def receive(sock: socket.socket) -> bytes | memoryview | None:
     """Wait for the one message that is under way; None where the other side is gone, whatever it had sent.
 
     Raises BlockingIOError if the socket has a time-out (``SO_RCVTIMEO``) and nothing came in that time.
@@ -114,7 +115,7 @@ def receive(sock: socket.socket) -> bytes | None:
         if not got:
             return None
         done += got
-    return bytes(view[_LENGTH.size :])
+    return view[_LENGTH.size :]
 
 
 def _patiently(sock: socket.socket, into: memoryview) -> int:

@@ -94,7 +94,7 @@ class Recorder:
         except SpoolLostError as error:
             self._tell(sock, Said.of(error))
         except OSError:
-            pass  # whoever ordered is gone, and what they ordered is written
+            pass  # whoever ordered is gone before the answer, and what they ordered is written
         except Exception as error:  # noqa: BLE001  a bug or the memory: whatever it is, nothing may pass
             self._tell(sock, Said(f"The spool's writer failed: {error!r}."))
         finally:
@@ -114,7 +114,10 @@ class Recorder:
             except BlockingIOError:
                 self._look()
                 if (state := self.state()) != told:
-                    told = self._say(sock, state)
+                    # Whoever is gone may have ordered something in between, and that is still to be written.
+                    with contextlib.suppress(OSError):
+                        self._say(sock, state)
+                    told = state
                 continue
             if order is None:
                 return

@@ -19,7 +19,7 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Buffer, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -35,6 +35,8 @@ from sekimori.ledger.seams import Files, Sealer
 from sekimori.ledger.tlog.leaf import LeafSigner
 
 MAX_ENTRY_BYTES = 1 << 30
+_BYTES_A_SECOND = 64 * 1024 * 1024
+"""A disk that is slower than this is too slow; what is written is given the time that it takes."""
 _PIECE = 4096
 
 
@@ -129,10 +131,11 @@ class SpoolWriter:
         self._ordered: list[_Item] = []
         # What comes while a commit is under way is the next one.
         self._gathered: deque[_Item] = deque()
-        self._deadlines: deque[tuple[float, asyncio.Future[None]]] = deque()
+        self._deadlines: deque[tuple[float, float, asyncio.Future[None]]] = deque()
         self._depth = self._depth_bytes = 0
         self._dropped = 0
-        self._closing = self._closed = self._greeted = False
+        self._allowed = settings.record_timeout
+        self._closing = self._close_ordered = self._closed = self._greeted = False
         self._lost: SpoolLostError | None = None
         self._writing = False
         try:
@@ -149,8 +152,10 @@ class SpoolWriter:
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
         self._accept(entry, done)
-        # One timer for all: each of its own would be made and cancelled, twice a request.
-        self._deadlines.append((loop.time() + self._settings.record_timeout, done))
+        # One timer for all: each of its own would be made and cancelled, twice a request. Whoever comes behind
+        # a large entry waits for it anyway, and is told no sooner.
+        seconds = self._time_for(_weight(entry))
+        self._deadlines.append((loop.time() + seconds, seconds, done))
         if len(self._deadlines) == 1:
             loop.call_at(self._deadlines[0][0], self._expire, loop)
         await done
@@ -167,9 +172,8 @@ class SpoolWriter:
         self._closing = True
         self._detach()
         if self._lost is None and not self._closed:
-            self._sock.settimeout(self._settings.close_timeout)
             try:
-                self._finish()
+                self._finish(time.monotonic() + self._settings.close_timeout)
             except TimeoutError as error:
                 raise SpoolLostError(f"Lane {self.lane} can't be closed: the disk doesn't answer.") from error
         self._sock.close()
@@ -208,7 +212,7 @@ class SpoolWriter:
             return _again(self._lost)
         if self._closing:
             return RecordError("The spool is closed.")
-        if self.oldest_us > self._settings.record_timeout * 1_000_000:
+        if self.oldest_us > self._allowed * 1_000_000:
             return RecordError(
                 "The spool's disk doesn't answer.", hint="Look at the disk; the gate goes on by itself."
             )
@@ -236,14 +240,17 @@ class SpoolWriter:
         if not self._ordered:
             self._order()  # at once: a turn of the event loop later, one client alone would wait 0.1 ms longer
 
+    def _time_for(self, size: int) -> float:
+        """Return how many seconds that many bytes may take."""
+        return self._settings.record_timeout + size / _BYTES_A_SECOND
+
     def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
         """Tell those whose time is over, and come back for the next."""
         deadlines, now = self._deadlines, loop.time()
-        while deadlines and (deadlines[0][1].done() or deadlines[0][0] <= now):
-            _, done = deadlines.popleft()
+        while deadlines and (deadlines[0][2].done() or deadlines[0][0] <= now):
+            _, seconds, done = deadlines.popleft()
             if not done.done():
-                milliseconds = int(self._settings.record_timeout * 1000)
-                done.set_exception(RecordError(f"The record was not durable within {milliseconds} ms."))
+                done.set_exception(RecordError(f"The record was not durable within {seconds * 1000:.0f} ms."))
         if deadlines:
             loop.call_at(deadlines[0][0], self._expire, loop)
 
@@ -255,25 +262,30 @@ class SpoolWriter:
             return
         drafts: list[Draft] = []
         size = 0
-        while self._gathered and size < self._settings.batch_bytes:
-            item = self._gathered.popleft()
-            try:
-                drafts.append(draft(item.entry))
-            except UNWRITABLE as error:
-                self._settle([item], _unwritable(str(error)))
-                continue
-            self._ordered.append(item)
-            size += item.weight
-        if drafts:
-            self._send(memoryview(commit_order(drafts)))
+        try:
+            while self._gathered and size < self._settings.batch_bytes:
+                self._ordered.append(item := self._gathered.popleft())
+                try:
+                    drafts.append(draft(item.entry))
+                except UNWRITABLE as error:
+                    self._settle([self._ordered.pop()], _unwritable(str(error)))
+                    continue
+                size += item.weight
+            self._allowed = self._time_for(size)
+            if drafts:
+                self._send(*commit_order(drafts))
+        except TimeoutError:
+            raise
+        except Exception as error:  # noqa: BLE001  the memory, or a bug: nobody knows what was ordered
+            self._lose(SpoolLostError(f"The spool can't order anything any more: {error!r}."))
 
-    def _send(self, message: memoryview) -> None:
-        self._out.append(message)
+    def _send(self, *parts: Buffer) -> None:
+        self._out += map(memoryview, parts)
         self._flush()
 
     def _flush(self) -> None:
         """Send what the socket takes; the rest once it takes more."""
-        out = self._out
+        out, loop = self._out, self._loop
         try:
             while out:
                 sent = self._sock.send(out[0])
@@ -282,16 +294,19 @@ class SpoolWriter:
                 else:
                     out[0] = out[0][sent:]
         except BlockingIOError:
-            if self._loop is not None and not self._writing:
-                self._loop.add_writer(self._sock, self._flush)
+            if loop is not None and not self._writing:
+                loop.add_writer(self._sock, self._flush)
                 self._writing = True
             return
         except TimeoutError:
             raise
         except OSError:
-            out.clear()  # the recorder is gone: its last word, or the end of the socket, is yet to be read
-        if self._writing and self._loop is not None:
-            self._loop.remove_writer(self._sock)
+            # Its last word, or the end of the socket, is yet to be read; one that still lives is told to end.
+            out.clear()
+            with contextlib.suppress(OSError):
+                self._sock.shutdown(socket.SHUT_WR)
+        if self._writing and loop is not None:
+            loop.remove_writer(self._sock)
             self._writing = False
 
     # --- what the recorder answers -----------------------------------------------------------
@@ -311,7 +326,7 @@ class SpoolWriter:
         try:
             for answer in self._inbox.feed(data):
                 self._answered(answer)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, IndexError) as error:
             self._lose(SpoolLostError(f"The recorder of lane {self.lane} can't be understood: {error}."))
 
     def _answered(self, answer: Answer) -> None:
@@ -323,6 +338,8 @@ class SpoolWriter:
         if not answer.ordered:
             return
         if not self._ordered:
+            if not self._close_ordered:
+                raise IndexError("it answers what nobody ordered")
             self._closed = True
             return
         items, self._ordered = self._ordered, []
@@ -349,9 +366,10 @@ class SpoolWriter:
         """Tell those who wait what became of their entries."""
         self._depth -= len(items)
         self._depth_bytes -= sum(item.weight for item in items)
-        waiting = [item.done for item in items if item.done is not None]
         if error is not None:
-            self._dropped += len(items) - len(waiting)
+            self._dropped += sum(item.done is None for item in items)
+        # Those of an event loop that has ended were cancelled with it.
+        waiting = [item.done for item in items if item.done is not None and not item.done.done()]
         if not waiting:
             return
         loop = waiting[0].get_loop()
@@ -381,8 +399,10 @@ class SpoolWriter:
 
     def _attach(self, loop: asyncio.AbstractEventLoop) -> None:
         self._detach()
+        self._deadlines.clear()  # the timer that watched them ended with the loop before
         self._loop = loop
         loop.add_reader(self._sock, self._receive)
+        self._flush()
 
     def _detach(self) -> None:
         """Let go of the event loop, in whichever thread it runs."""
@@ -402,16 +422,24 @@ class SpoolWriter:
             loop.call_soon_threadsafe(let_go)
             gone.wait(self._settings.close_timeout)
 
-    def _finish(self) -> None:
+    def _finish(self, deadline: float) -> None:
         """Have everything written and the lane closed; raises TimeoutError."""
+        self._within(deadline)
         self._flush()
         self._order()
         while self._ordered and self._lost is None:
+            self._within(deadline)
             self._receive()
-        if self._lost is None:
-            self._send(memoryview(close_order()))
+        if self._lost is None and not self._close_ordered:
+            self._close_ordered = True
+            self._send(close_order())
         while not self._closed and self._lost is None:
+            self._within(deadline)
             self._receive()
+
+    def _within(self, deadline: float) -> None:
+        """Let the next call on the socket take no longer."""
+        self._sock.settimeout(max(0.001, deadline - time.monotonic()))
 
 
 def _loop_here() -> asyncio.AbstractEventLoop | None:
