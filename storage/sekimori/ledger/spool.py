@@ -135,6 +135,9 @@ class SpoolWriter:
         self._depth = self._depth_bytes = 0
         self._dropped = 0
         self._allowed = settings.record_timeout
+        # Whoever came alone the last time is not made to wait for company: a turn of the event loop is 0.05 ms.
+        # Otherwise what this turn accepts is ordered together, for an order costs as much as an entry.
+        self._alone = True
         self._closing = self._close_ordered = self._closed = self._greeted = False
         self._lost: SpoolLostError | None = None
         self._writing = False
@@ -237,8 +240,12 @@ class SpoolWriter:
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
             self._attach(loop)
-        if not self._ordered:
-            self._order()  # at once: a turn of the event loop later, one client alone would wait 0.1 ms longer
+        if self._ordered:
+            return
+        if self._alone:
+            self._order()
+        elif len(self._gathered) == 1:
+            loop.call_soon(self._order)
 
     def _time_for(self, size: int) -> float:
         """Return how many seconds that many bytes may take."""
@@ -273,6 +280,7 @@ class SpoolWriter:
                 size += item.weight
             self._allowed = self._time_for(size)
             if drafts:
+                self._alone = len(drafts) == 1
                 self._send(*commit_order(drafts))
         except TimeoutError:
             raise
