@@ -128,8 +128,8 @@ async def test_what_a_worker_handed_over_before_it_died_is_written(tmp_path, key
     waiting = asyncio.ensure_future(spool.append(intent("handed over")))
     await asyncio.sleep(0.05)
     # As the kernel does for a worker that is killed: its end of the socket closes, and nobody says goodbye.
-    spool._detach()
-    spool._sock.close()
+    spool._line.detach(10)
+    spool._line.close()
     os.kill(process.pid, signal.SIGCONT)
     await asyncio.to_thread(process.wait, 30)
     waiting.cancel()

@@ -128,13 +128,13 @@ async def test_what_arrives_during_a_sync_is_the_next_commit(tmp_path, start, di
 async def test_a_commit_is_one_order_and_one_answer(start, disk, monkeypatch):
     spool = start()
     answers: list[Answer] = []
-    original = spool._answered
+    original = spool._line._heard
 
     def counted(answer):
         answers.append(answer)
         original(answer)
 
-    monkeypatch.setattr(spool, "_answered", counted)
+    monkeypatch.setattr(spool._line, "_heard", counted)
     hang(disk)
     tasks = [asyncio.create_task(spool.append(intent(0)))]
     await until(disk.asked.is_set)
@@ -563,8 +563,8 @@ async def test_what_was_ordered_while_the_recorder_measured_is_written_though_it
     await until(measuring.is_set)
     waiting = asyncio.ensure_future(spool.append(intent("handed over")))
     await asyncio.sleep(0.02)
-    spool._detach()
-    spool._sock.close()
+    spool._line.detach(10)
+    spool._line.close()
     go_on.set()
     await asyncio.to_thread(spool._join, 10)
     waiting.cancel()
@@ -599,9 +599,8 @@ class NoBuffers(socket.socket):
 
 async def test_an_order_that_the_kernel_does_not_take_ends_the_lane_on_both_sides(tmp_path, start):
     spool = start()
-    spool._detach()
-    spool._sock = NoBuffers(fileno=spool._sock.detach())
-    spool._sock.setblocking(False)
+    spool._line.detach(10)
+    spool._line._sock = NoBuffers(fileno=spool._line._sock.detach())
     with pytest.raises(SpoolLostError):
         await spool.append(intent("a"))
     await until(lambda: not is_alive(tmp_path / "spool/w1-1"))
@@ -665,3 +664,11 @@ async def test_a_large_entry_is_given_the_time_that_its_bytes_take(start):
     spool = start(settings=SpoolSettings(record_timeout=0.2, min_free=0))
     assert spool._time_for(0) == 0.2
     assert spool._time_for(64 * 1024 * 1024) == 1.2
+
+
+async def test_a_fault_of_the_disk_that_nobody_foresaw_is_told_as_what_it_is(tmp_path, start):
+    spool = start()
+    await spool.append(intent("a"))
+    (tmp_path / "spool/w1-1/roll").mkdir()  # the wish for a new segment, which can't be taken away
+    await until(lambda: spool.lost is not None)
+    assert "The spool's writer failed: IsADirectoryError" in str(spool.lost)

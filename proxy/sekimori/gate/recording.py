@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import signal
 import socket
-import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from sekimori.errors import SekimoriError, SpoolFullError, SpoolLostError
-from sekimori.ledger.orders import Answer, Said, answer_message, receive
+from sekimori.ledger.orders import Answer, Said, answer_message, framed, receive
 from sekimori.ledger.recorder import Recorder, RecorderSettings
 from sekimori.ledger.spool import SpoolSettings, SpoolWriter
 from sekimori.ledger.tlog.keys import KeySigner
@@ -26,7 +25,6 @@ from sekimori.ledger.tlog.leaf import LeafSigner
 from sekimori.vault.keys import KeyRing
 from sekimori.vault.sealing import SegmentSealer
 
-_LENGTH = struct.Struct(">Q")
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -41,8 +39,7 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
 
 def start(spool: Path, lane: str, *, keys: Path, settings: SpoolSettings) -> SpoolWriter:
     """Start a recorder for a lane; blocks until it has it, raises RecordError if it can't be written."""
-    opening = Opening(spool=str(spool), lane=lane, keys=str(keys), settings=settings.recorder)
-    message = msgspec.json.encode(opening)
+    opening = Opening(spool=str(spool), lane=lane, keys=str(keys), settings=settings)
     ours, theirs = socket.socketpair()
     try:
         with theirs:
@@ -56,7 +53,7 @@ def start(spool: Path, lane: str, *, keys: Path, settings: SpoolSettings) -> Spo
             process.wait(seconds)
 
     try:
-        ours.sendall(_LENGTH.pack(len(message)) + message)
+        ours.sendall(framed(msgspec.json.encode(opening)))
         return SpoolWriter(lane, ours, settings=settings, join=join)
     except (SpoolFullError, SpoolLostError):
         join(settings.close_timeout)

@@ -73,12 +73,12 @@ def commit_order(drafts: Sequence[Draft]) -> tuple[bytes, bytes]:
 
 def close_order() -> bytes:
     """Return the message that orders the lane closed."""
-    return _framed(CLOSE)
+    return framed(CLOSE)
 
 
 def answer_message(answer: Answer) -> bytes:
     """Return the message of an answer."""
-    return _framed(_ENCODER.encode(answer))
+    return framed(_ENCODER.encode(answer))
 
 
 def read_drafts(message: bytes | memoryview) -> list[Draft]:
@@ -86,7 +86,8 @@ def read_drafts(message: bytes | memoryview) -> list[Draft]:
     return _DRAFTS.decode(message)
 
 
-def _framed(payload: bytes) -> bytes:
+def framed(payload: bytes) -> bytes:
+    """Return a message with its length before it."""
     return _LENGTH.pack(len(payload)) + payload
 
 

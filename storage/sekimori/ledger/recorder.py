@@ -29,7 +29,6 @@ from sekimori.ledger.tlog.leaf import LeafSigner
 UNWRITABLE = (msgspec.MsgspecError, IntegrityError, ValueError, TypeError, OverflowError, RecursionError)
 """What encoding an entry raises when nothing but that entry is at fault."""
 
-
 _TIMEVAL = struct.Struct("@ll")
 
 
@@ -93,7 +92,7 @@ class Recorder:
             self._serve(sock)
         except SpoolLostError as error:
             self._tell(sock, Said.of(error))
-        except OSError:
+        except ConnectionError:
             pass  # whoever ordered is gone before the answer, and what they ordered is written
         except Exception as error:  # noqa: BLE001  a bug or the memory: whatever it is, nothing may pass
             self._tell(sock, Said(f"The spool's writer failed: {error!r}."))
@@ -115,7 +114,7 @@ class Recorder:
                 self._look()
                 if (state := self.state()) != told:
                     # Whoever is gone may have ordered something in between, and that is still to be written.
-                    with contextlib.suppress(OSError):
+                    with contextlib.suppress(ConnectionError):
                         self._say(sock, state)
                     told = state
                 continue

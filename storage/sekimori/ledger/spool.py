@@ -14,21 +14,18 @@ time-out or a cancellation it may still turn up in the record, and what it annou
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Buffer, Callable
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
-
 from sekimori.errors import RecordError, SpoolFullError, SpoolLostError
 from sekimori.ledger.evidence import Draft, draft
-from sekimori.ledger.orders import Answer, Inbox, close_order, commit_order
+from sekimori.ledger.line import RecorderLine, loop_here
+from sekimori.ledger.orders import Answer, close_order, commit_order
 from sekimori.ledger.record import Entry, Intent
 from sekimori.ledger.recorder import UNWRITABLE, Recorder, RecorderSettings
 from sekimori.ledger.seams import Files, Sealer
@@ -37,32 +34,16 @@ from sekimori.ledger.tlog.leaf import LeafSigner
 MAX_ENTRY_BYTES = 1 << 30
 _BYTES_A_SECOND = 64 * 1024 * 1024
 """A disk that is slower than this is too slow; what is written is given the time that it takes."""
-_PIECE = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class SpoolSettings:
-    """Limits of one writer and, for ``high_water`` and ``min_free``, of the spool that it shares."""
+class SpoolSettings(RecorderSettings, frozen=True, kw_only=True):
+    """Limits of one writer: of its queue in entries and bytes, of its waiting in seconds; and its recorder's."""
 
-    segment_bytes: int = 64 * 1024 * 1024
     queue_entries: int = 4096
     queue_bytes: int = 256 * 1024 * 1024
     batch_bytes: int = 8 * 1024 * 1024
     record_timeout: float = 0.5
     close_timeout: float = 10.0
-    high_water: int = 4 * 1024 * 1024 * 1024
-    min_free: int = 256 * 1024 * 1024
-    measure_every: float = 1.0
-
-    @property
-    def recorder(self) -> RecorderSettings:
-        """What of it the recorder has to know."""
-        return RecorderSettings(
-            segment_bytes=self.segment_bytes,
-            high_water=self.high_water,
-            min_free=self.min_free,
-            measure_every=self.measure_every,
-        )
 
 
 class _Item(NamedTuple):
@@ -90,7 +71,7 @@ def open_spool(
     """
     settings = settings or SpoolSettings()
     recorder = Recorder(
-        directory, lane, seal=seal, signer=signer, settings=settings.recorder, files=files, clock=clock
+        directory, lane, seal=seal, signer=signer, settings=settings, files=files, clock=clock
     )
     ours, theirs = socket.socketpair()
 
@@ -120,13 +101,10 @@ class SpoolWriter:
         ``join`` waits that many seconds for the recorder to end.
         """
         self.lane = lane
-        self._sock = sock
+        self._line = RecorderLine(sock, heard=self._answered, ended=self._ended)
         self._settings = settings
         self._join = join
         self._clock = clock
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._inbox = Inbox()
-        self._out: deque[memoryview] = deque()
         self._state = Answer()
         self._ordered: list[_Item] = []
         # What comes while a commit is under way is the next one.
@@ -140,14 +118,12 @@ class SpoolWriter:
         self._alone = True
         self._closing = self._close_ordered = self._closed = self._greeted = False
         self._lost: SpoolLostError | None = None
-        self._writing = False
         try:
             self._greet()
         except RecordError:
-            sock.close()
+            self._line.close()
             raise
-        sock.setblocking(False)
-        if (loop := _loop_here()) is not None:
+        if (loop := loop_here()) is not None:
             self._attach(loop)
 
     async def append(self, entry: Entry) -> None:
@@ -173,13 +149,13 @@ class SpoolWriter:
         Raises SpoolLostError if the lane was lost, or if the disk doesn't answer in ``close_timeout``.
         """
         self._closing = True
-        self._detach()
+        self._line.detach(self._settings.close_timeout)
         if self._lost is None and not self._closed:
             try:
                 self._finish(time.monotonic() + self._settings.close_timeout)
             except TimeoutError as error:
                 raise SpoolLostError(f"Lane {self.lane} can't be closed: the disk doesn't answer.") from error
-        self._sock.close()
+        self._line.close()
         self._join(self._settings.close_timeout)
         if self._lost is not None:
             raise _again(self._lost)
@@ -238,7 +214,7 @@ class SpoolWriter:
         self._depth_bytes += weight
         self._gathered.append(_Item(entry, weight, self._clock(), done))
         loop = asyncio.get_running_loop()
-        if loop is not self._loop:
+        if loop is not self._line.loop:
             self._attach(loop)
         if self._ordered:
             return
@@ -281,61 +257,16 @@ class SpoolWriter:
             self._allowed = self._time_for(size)
             if drafts:
                 self._alone = len(drafts) == 1
-                self._send(*commit_order(drafts))
+                self._line.send(*commit_order(drafts))
         except TimeoutError:
             raise
         except Exception as error:  # noqa: BLE001  the memory, or a bug: nobody knows what was ordered
             self._lose(SpoolLostError(f"The spool can't order anything any more: {error!r}."))
 
-    def _send(self, *parts: Buffer) -> None:
-        self._out += map(memoryview, parts)
-        self._flush()
-
-    def _flush(self) -> None:
-        """Send what the socket takes; the rest once it takes more."""
-        out, loop = self._out, self._loop
-        try:
-            while out:
-                sent = self._sock.send(out[0])
-                if sent == len(out[0]):
-                    out.popleft()
-                else:
-                    out[0] = out[0][sent:]
-        except BlockingIOError:
-            if loop is not None and not self._writing:
-                loop.add_writer(self._sock, self._flush)
-                self._writing = True
-            return
-        except TimeoutError:
-            raise
-        except OSError:
-            # Its last word, or the end of the socket, is yet to be read; one that still lives is told to end.
-            out.clear()
-            with contextlib.suppress(OSError):
-                self._sock.shutdown(socket.SHUT_WR)
-        if self._writing and loop is not None:
-            loop.remove_writer(self._sock)
-            self._writing = False
-
     # --- what the recorder answers -----------------------------------------------------------
 
-    def _receive(self) -> None:
-        try:
-            data = self._sock.recv(_PIECE)
-        except BlockingIOError:
-            return
-        except TimeoutError:
-            raise
-        except OSError:
-            data = b""
-        if not data:
-            self._lose(SpoolLostError(f"The recorder of lane {self.lane} ended."))
-            return
-        try:
-            for answer in self._inbox.feed(data):
-                self._answered(answer)
-        except (msgspec.DecodeError, IndexError) as error:
-            self._lose(SpoolLostError(f"The recorder of lane {self.lane} can't be understood: {error}."))
+    def _ended(self, how: str) -> None:
+        self._lose(SpoolLostError(f"The recorder of lane {self.lane} {how}."))
 
     def _answered(self, answer: Answer) -> None:
         self._state = answer
@@ -363,7 +294,7 @@ class SpoolWriter:
         if self._lost is not None:
             return
         self._lost = error
-        self._detach()
+        self._line.detach(self._settings.close_timeout)
         ordered, self._ordered = self._ordered, []
         self._settle(ordered, SpoolLostError("The spool was lost while this entry was written."))
         rest = list(self._gathered)
@@ -381,7 +312,7 @@ class SpoolWriter:
         if not waiting:
             return
         loop = waiting[0].get_loop()
-        if loop is _loop_here():
+        if loop is loop_here():
             _resolve(waiting, error)
             return
         try:
@@ -394,10 +325,10 @@ class SpoolWriter:
 
     def _greet(self) -> None:
         """Wait for the recorder's first word; raises RecordError if it is that there will be no lane."""
-        self._sock.settimeout(self._settings.close_timeout)
+        deadline = time.monotonic() + self._settings.close_timeout
         try:
             while not self._greeted and self._lost is None:
-                self._receive()
+                self._line.wait(deadline)
         except TimeoutError as error:
             raise SpoolLostError(f"The recorder of lane {self.lane} doesn't answer.") from error
         if self._lost is not None:
@@ -406,60 +337,21 @@ class SpoolWriter:
             raise self._state.full.full()
 
     def _attach(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._detach()
+        self._line.detach(self._settings.close_timeout)
         self._deadlines.clear()  # the timer that watched them ended with the loop before
-        self._loop = loop
-        loop.add_reader(self._sock, self._receive)
-        self._flush()
-
-    def _detach(self) -> None:
-        """Let go of the event loop, in whichever thread it runs."""
-        loop, self._loop, self._writing = self._loop, None, False
-        if loop is None or loop.is_closed():
-            return
-        if loop is _loop_here() or not loop.is_running():
-            _let_go(loop, self._sock)
-            return
-        gone = threading.Event()
-
-        def let_go() -> None:
-            _let_go(loop, self._sock)
-            gone.set()
-
-        with contextlib.suppress(RuntimeError):  # closed in between: it has let go
-            loop.call_soon_threadsafe(let_go)
-            gone.wait(self._settings.close_timeout)
+        self._line.attach(loop)
 
     def _finish(self, deadline: float) -> None:
         """Have everything written and the lane closed; raises TimeoutError."""
-        self._within(deadline)
-        self._flush()
+        self._line.finish_sending(deadline)
         self._order()
         while self._ordered and self._lost is None:
-            self._within(deadline)
-            self._receive()
+            self._line.wait(deadline)
         if self._lost is None and not self._close_ordered:
             self._close_ordered = True
-            self._send(close_order())
+            self._line.send(close_order())
         while not self._closed and self._lost is None:
-            self._within(deadline)
-            self._receive()
-
-    def _within(self, deadline: float) -> None:
-        """Let the next call on the socket take no longer."""
-        self._sock.settimeout(max(0.001, deadline - time.monotonic()))
-
-
-def _loop_here() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
-
-
-def _let_go(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
-    loop.remove_reader(sock)
-    loop.remove_writer(sock)
+            self._line.wait(deadline)
 
 
 def _unwritable(why: str) -> RecordError:
