@@ -104,6 +104,13 @@ def test_what_is_no_order_is_refused_and_no_memory_taken_for_it(data):
             receive(theirs)
 
 
+@pytest.mark.parametrize(("size", "parts"), [(100, 1), (60_000, 1), (64 * 1024, 2), (1 << 20, 2)])
+def test_an_order_goes_out_at_once_unless_it_is_too_large_to_be_copied(size, parts):
+    order = commit_order([Draft("intent", "a", 1, "", bytes(32), b"", bytes(size))])
+    assert len(order) == parts
+    assert int.from_bytes(b"".join(order)[:8], "big") == len(b"".join(order)) - 8
+
+
 def test_a_sender_that_is_held_up_within_an_order_is_waited_for():
     ours, theirs = socket.socketpair()
     with ours, theirs:

@@ -65,10 +65,12 @@ _DRAFTS = msgspec.msgpack.Decoder(list[Draft])
 _ANSWERS = msgspec.msgpack.Decoder(Answer)
 
 
-def commit_order(drafts: Sequence[Draft]) -> tuple[bytes, bytes]:
-    """Return the message that orders a commit, in two parts: it may be too large to be copied into one."""
+def commit_order(drafts: Sequence[Draft]) -> tuple[bytes, ...]:
+    """Return the message that orders a commit: in one part, or in two where it is too large to be copied."""
     payload = _ENCODER.encode(drafts)
-    return _LENGTH.pack(len(payload)), payload
+    # Two parts are two system calls, and after the first of them the recorder wakes for eight bytes.
+    length = _LENGTH.pack(len(payload))
+    return (length + payload,) if len(payload) < _PIECE else (length, payload)
 
 
 def close_order() -> bytes:
