@@ -39,7 +39,7 @@ def spooled(places, *entries):
     """Write entries to the spool as a gate worker would."""
 
     async def write():
-        keys = KeyRing.load_gate(places.keys)
+        keys = KeyRing.load_recorder(places.keys)
         sealer, signer = SegmentSealer(keys.archivist_public), LeafSigner(KeySigner(keys.signing_key))
         settings = SpoolSettings(segment_bytes=1 << 20, min_free=0, record_timeout=30.0)
         writer = open_spool(places.spool, "w0-1", seal=sealer, signer=signer, settings=settings)

@@ -49,7 +49,7 @@ def recorded(places):
     """Bring entries through the spool into the database."""
 
     async def write(entries):
-        keys = KeyRing.load_gate(places.keys)
+        keys = KeyRing.load_recorder(places.keys)
         settings = SpoolSettings(segment_bytes=1 << 20, min_free=0, record_timeout=30.0)
         sealer, signer = SegmentSealer(keys.archivist_public), LeafSigner(KeySigner(keys.signing_key))
         writer = open_spool(places.spool, "w0-1", seal=sealer, signer=signer, settings=settings)

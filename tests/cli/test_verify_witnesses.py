@@ -23,7 +23,7 @@ from support.spool import keyed
 
 def spooled(places, lane, *entries):
     async def write():
-        keys = KeyRing.load_gate(places.keys)
+        keys = KeyRing.load_recorder(places.keys)
         sealer, signer = SegmentSealer(keys.archivist_public), LeafSigner(KeySigner(keys.signing_key))
         settings = SpoolSettings(segment_bytes=1 << 20, min_free=0, record_timeout=30.0)
         writer = open_spool(places.spool, lane, seal=sealer, signer=signer, settings=settings)

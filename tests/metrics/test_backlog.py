@@ -13,7 +13,7 @@ from support.spool import SIGNER
 
 @pytest.fixture
 def write(tmp_path):
-    keys = KeyRing.create(tmp_path / "keys").load_gate(tmp_path / "keys")
+    keys = KeyRing.create(tmp_path / "keys").load_recorder(tmp_path / "keys")
 
     async def write_one(lane):
         sealer = SegmentSealer(keys.archivist_public)

@@ -25,7 +25,7 @@ def spooled(places: Places, *entries: Entry, lane: str = "w0-1") -> None:
     """Write entries as a gate worker does, which then ends."""
 
     async def write() -> None:
-        keys = KeyRing.load_gate(places.keys)
+        keys = KeyRing.load_recorder(places.keys)
         sealer, signer = SegmentSealer(keys.archivist_public), LeafSigner(KeySigner(keys.signing_key))
         settings = SpoolSettings(segment_bytes=1 << 20, min_free=0, record_timeout=30.0)
         writer = open_spool(places.spool, lane, seal=sealer, signer=signer, settings=settings)

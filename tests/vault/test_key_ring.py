@@ -1,5 +1,6 @@
 """The key folder: made whole, outside the data, refused when somebody else could read it."""
 
+import dataclasses
 import os
 import shutil
 import stat
@@ -48,19 +49,26 @@ def test_only_the_owner_can_reach_anything_in_a_new_key_folder(ring):
 
 def test_each_role_finds_its_keys_in_its_own_folder(ring):
     gate, archive = KeyRing.load_gate(ring.directory), KeyRing.load_archive(ring.directory)
+    recorder = KeyRing.load_recorder(ring.directory)
     private = X25519PrivateKey.from_private_bytes(archive.archivist_private)
-    assert private.public_key().public_bytes_raw() == gate.archivist_public
+    assert private.public_key().public_bytes_raw() == recorder.archivist_public
     assert gate.issuing_key == ring.gate / "issuing.key"
     secrets = {archive.store_key, archive.archivist_private, archive.signing_key}
-    assert len(secrets | {gate.fingerprint_key, gate.signing_key, gate.policy_key}) == 6
-    assert archive.writers == (leaf_public(gate.signing_key), leaf_public(archive.signing_key))
+    assert len(secrets | {gate.fingerprint_key, recorder.signing_key, gate.policy_key}) == 6
+    assert archive.writers == (leaf_public(recorder.signing_key), leaf_public(archive.signing_key))
     assert len(KeyRing.load_web(ring.directory).session_key) == 32
 
 
 def test_a_gate_whose_folder_is_all_it_sees_still_starts(ring):
     for role in ("archive", "web", "root"):
         shutil.rmtree(ring.directory / role)
-    assert KeyRing.load_gate(ring.directory).archivist_public
+    assert KeyRing.load_gate(ring.directory).archive_public
+    assert KeyRing.load_recorder(ring.directory).archivist_public
+
+
+def test_who_reads_what_strangers_send_holds_no_key_that_signs(ring):
+    keys, signing = KeyRing.load_gate(ring.directory), KeyRing.load_recorder(ring.directory).signing_key
+    assert signing not in [getattr(keys, field.name) for field in dataclasses.fields(keys)]
 
 
 def test_randomness_comes_from_the_caller(tmp_path):
@@ -76,7 +84,8 @@ def test_keys_never_show_in_a_log_line(ring):
     for key in (keys.archivist_private, keys.store_key, keys.signing_key):
         assert key.hex() not in repr(keys)
         assert repr(key) not in repr(keys)
-    assert "_key=b" not in repr(KeyRing.load_gate(ring.directory))
+    for held in (KeyRing.load_gate(ring.directory), KeyRing.load_recorder(ring.directory)):
+        assert "_key=b" not in repr(held)
 
 
 @pytest.mark.parametrize(
@@ -241,7 +250,7 @@ def test_an_older_key_folder_gets_what_it_lacks_and_keeps_what_it_has(old_ring):
     assert {path: path.read_bytes() for path in before} == before
     keys = KeyRing.load_archive(old_ring.directory)
     assert keys.data_key == _DATA_KEY
-    assert leaf_public(KeyRing.load_gate(old_ring.directory).signing_key) in keys.writers
+    assert leaf_public(KeyRing.load_recorder(old_ring.directory).signing_key) in keys.writers
     for path in everything_under(old_ring.directory):
         assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
 
@@ -277,7 +286,7 @@ def test_a_power_failure_while_keys_are_added_is_made_good_by_the_next_start(old
     assert finished or limit < 99, "the machine must get to the end once"
     KeyRing.complete(old_ring.directory)
     keys = KeyRing.load_archive(old_ring.directory)
-    assert keys.writers[0] == leaf_public(KeyRing.load_gate(old_ring.directory).signing_key)
+    assert keys.writers[0] == leaf_public(KeyRing.load_recorder(old_ring.directory).signing_key)
 
 
 @pytest.mark.parametrize(

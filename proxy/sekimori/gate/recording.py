@@ -86,7 +86,7 @@ def main() -> int:
 
 
 def _recorder(opening: Opening) -> Recorder:
-    keys = KeyRing.load_gate(Path(opening.keys))
+    keys = KeyRing.load_recorder(Path(opening.keys))
     return Recorder(
         Path(opening.spool),
         opening.lane,

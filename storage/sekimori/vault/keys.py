@@ -69,18 +69,24 @@ _NEEDS = {
 
 @dataclass(frozen=True, slots=True)
 class GateKeys:
-    """What a gate worker may hold: it can seal, sign and mint, not read back.
+    """What a gate worker may hold, which reads strangers' bytes: it can mint, not sign or read the record.
 
-    ``archive_public`` checks what the archivist signs; it seals to the archivist under ``archivist_public``.
+    ``archive_public`` checks what the archivist signs.
     """
 
-    archivist_public: bytes
     archive_public: bytes
     fingerprint_key: bytes = field(repr=False)
-    signing_key: bytes = field(repr=False)
     policy_key: bytes = field(repr=False)
     issuing_key: Path
     ca_certificate: Path
+
+
+@dataclass(frozen=True, slots=True)
+class RecorderKeys:
+    """What a worker's recorder holds: it seals to the archivist and signs leaves."""
+
+    archivist_public: bytes
+    signing_key: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,13 +185,20 @@ class KeyRing:
         """Read the gate's keys; the issuing key and certificate are given as paths."""
         folder = cls(directory).gate
         return GateKeys(
-            archivist_public=load_key(folder / "archivist.pub", "archivist-public"),
             archive_public=load_key(folder / "archive.pub", ARCHIVE_LEAVES.kind),
             fingerprint_key=load_key(folder / "fingerprint.key", "fingerprint"),
-            signing_key=load_key(folder / "signing.key", _LEAF),
             policy_key=load_key(folder / "policy.key", POLICY.kind),
             issuing_key=folder / "issuing.key",
             ca_certificate=folder / "ca.pem",
+        )
+
+    @classmethod
+    def load_recorder(cls, directory: Path) -> RecorderKeys:
+        """Read the keys of a gate worker's recorder."""
+        folder = cls(directory).gate
+        return RecorderKeys(
+            archivist_public=load_key(folder / "archivist.pub", "archivist-public"),
+            signing_key=load_key(folder / "signing.key", _LEAF),
         )
 
     @classmethod
