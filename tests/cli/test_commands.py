@@ -417,6 +417,16 @@ def test_verify_says_intact_or_names_each_fault(run, places):
     assert (altered.code, "altered: record" in altered.out) == (1, True)
 
 
+def test_verify_covers_accounts_or_says_that_it_does_not(run, places):
+    archived(places, asked(), answered())
+    (with_key,) = run("verify", "--json").lines
+    for copy in places.keys.glob("*/people.key"):
+        copy.unlink()
+    without = run("verify", "--json")
+    assert (without.code, set(with_key["covers"]) - set(without.lines[0]["covers"])) == (0, {"person"})
+    assert "Accounts are not looked at" in without.err
+
+
 def test_verify_without_its_key_could_not_check(run, places):
     (places.keys / "archive" / "store.key").unlink()
     result = run("verify", "--json")

@@ -70,6 +70,10 @@ def verified(desk):
     assert desk.house.faults() == set()
 
 
+def named(desk):
+    return {(table, what) for table, _, what in desk.house.faults()}
+
+
 def test_each_thing_that_is_done_to_an_account_is_an_event_with_its_author(desk):
     text_, key = new_key(lambda size: b"k" * size, grant="g1", label="夜間", now_us=NOW)
     token = ApiToken("t1", hashed("secret"), "x", ("read",), NOW, NOW + 1)
@@ -149,6 +153,7 @@ def test_an_account_that_is_put_back_is_an_alarm_and_no_event(desk):
         )
     desk.find()
     assert desk.alarms == ["Accounts were put back or taken away: 1 older, 0 gone."]
+    assert named(desk) == {("person", "altered")}
     assert desk.kept().status == "DISABLED"
     assert [kind for kind, _ in desk.history()] == ["account.make", "account.disable"]
 
@@ -159,6 +164,18 @@ def test_an_account_that_is_gone_is_an_alarm(desk):
     desk.house.edit("DELETE FROM person WHERE updated_us = (SELECT max(updated_us) FROM person)")
     desk.find()
     assert desk.alarms == ["Accounts were put back or taken away: 0 older, 1 gone."]
+    assert named(desk) == {("person", "missing")}
+
+
+def test_verify_takes_an_act_that_is_not_noted_yet_for_no_attack_and_names_nobody(desk):
+    desk.do(lambda people: people.add("hanako", now_us=NOW))
+    desk.do(lambda people: people.set_password("hanako", SECRET, now_us=NOW), by="")
+    desk.do(lambda people: people.add("taro", now_us=NOW), by="")
+    verified(desk)
+    desk.house.edit("UPDATE person SET updated_us = updated_us + 1")
+    faults = desk.house.verify().faults
+    assert [(fault.table, fault.what) for fault in faults] == [("person", "altered")] * 2
+    assert not any(name in f"{fault}" for fault in faults for name in ("hanako", "taro"))
 
 
 def test_an_event_of_an_account_that_is_altered_is_a_fault(desk):

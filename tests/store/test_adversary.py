@@ -34,7 +34,16 @@ from sekimori.store.holding_orders import HoldRepo
 from sekimori.store.retention import DEFAULTS
 from sekimori.store.retiring import Retirer
 from sekimori.store.rotating import found
-from sekimori.store.tables import DATA_KEY, ENTRY, EVENT, KEY_EPOCH, LANE_LIST, RECORD_KEY, STATEMENT
+from sekimori.store.tables import (
+    DATA_KEY,
+    ENTRY,
+    EVENT,
+    KEY_EPOCH,
+    LANE_LIST,
+    PERSON,
+    RECORD_KEY,
+    STATEMENT,
+)
 from sekimori.store.verify import COVERS, Scope
 from sekimori.store.verifying.recalled import Recalled
 from sekimori.store.verifying.verified import read_verified, write_verified
@@ -299,6 +308,11 @@ def delete_hold(town):
 
 
 @attack
+def delete_account(town):
+    town.edit(f"DELETE FROM person WHERE updated_us={last_account(town)}")
+
+
+@attack
 def delete_order(town):
     town.edit("DELETE FROM event WHERE id='erasure-1'")
 
@@ -397,11 +411,15 @@ def edit_data_key(town):
 
 @attack
 def swap_data_keys(town):
+    swap(town, DATA_KEY, DATA_KEY.c.id)
+
+
+def swap(town, table, found_by):
+    """Let two rows change what is sealed in them."""
     with town.house.outsider() as outsider:
-        (one, two) = outsider.execute(select(DATA_KEY).limit(2)).all()
+        one, two = outsider.execute(select(found_by, table.c.sealed).limit(2)).all()
         for row, other in ((one, two), (two, one)):
-            here = update(DATA_KEY).where(DATA_KEY.c.id == row.id)
-            outsider.execute(here.values(sealed=other.sealed))
+            outsider.execute(update(table).where(found_by == row[0]).values(sealed=other.sealed))
 
 
 @attack
@@ -522,6 +540,34 @@ def edit_waiting_order(town):
     settle(town.house)
     assert town.house.verify().unplaced == 0
     assert lanes(town.house.spool) == []
+
+
+def last_account(town):
+    """Return when the account was changed that was closed."""
+    (changed,) = town.values("SELECT max(updated_us) FROM person")
+    return changed
+
+
+@attack
+def edit_account(town):
+    flip(town, PERSON, (PERSON.c.updated_us == last_account(town),))
+
+
+@attack
+def swap_accounts(town):
+    swap(town, PERSON, PERSON.c.token)
+
+
+@attack
+def reopen_account(town):
+    closed = last_account(town)
+    with town.house.outsider() as outsider:
+        token = outsider.execute(select(PERSON.c.token).where(PERSON.c.updated_us == closed)).scalar_one()
+        older = {
+            name: town.older(select(PERSON.c[name]).where(PERSON.c.token == token))
+            for name in ("sealed", "updated_us")
+        }
+        outsider.execute(update(PERSON).where(PERSON.c.token == token).values(**older))
 
 
 @attack

@@ -10,7 +10,8 @@ import hashlib
 import json
 import random
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,9 +20,11 @@ from sqlalchemy import NullPool, create_engine
 from sekimori.ledger.tlog.checkpoint import Checkpoint, log_verifier, open_checkpoint
 from sekimori.ledger.tlog.keys import KeySigner
 from sekimori.ledger.tlog.note import Verifier
+from sekimori.store.account_book import AccountBook
 from sekimori.store.engine import session, writing
 from sekimori.store.erasing import Authority, Eraser
 from sekimori.store.holding_orders import HoldRepo
+from sekimori.store.people import Account, PersonRepo
 from sekimori.store.policies import PolicyRepo
 from sekimori.store.statements import required
 from sekimori.store.surveying import Wanted
@@ -257,6 +260,8 @@ def _first_half(house: Installation) -> None:
     """A worker's lane that spans two tiles, one that died, a reading, an erasure."""
     with session(house.engine) as opened_session:
         PolicyRepo(opened_session, house.names).keep_snapshot(POLICY, SNAPSHOT)
+    account(house, lambda people: people.add("sato", now_us=house.clock(), roles=["auditor"]))
+    account(house, lambda people: people.add("kato", now_us=house.clock(), roles=["auditor"]))
     worker = house.worker("w1-1")
     for number in range(0, 270, 30):
         worker.write(*(entry for n in range(number, number + 30) for entry in _exchange(n)))
@@ -277,8 +282,18 @@ def _exchange(n: int) -> Sequence[Any]:
     return asked(f"r{n:03}", policy=POLICY, user=f"user-{n % 4}"), answered(f"r{n:03}")
 
 
+def account(house: Installation, act: Callable[[PersonRepo], Account]) -> None:
+    """Do something to an account and note it, as every command does."""
+    ids = (f"act-{house.clock()}-{number}" for number in count(1))
+    book = AccountBook(house.store_keys.store_key, clock=house.clock, new_id=lambda: next(ids))
+    with session(house.engine) as opened_session:
+        book.note(opened_session.connection(), [act(PersonRepo(opened_session, house.people))], by="os: root")
+    house.ticks.at_us += 1
+
+
 def _second_half(house: Installation) -> None:
-    """A lane of its own tree with a conversation, and holds."""
+    """A lane of its own tree with a conversation, an account that was closed, and holds."""
+    account(house, lambda people: people.set_disabled("kato", disabled=True, now_us=house.clock()))
     worker = house.worker("w3-1")
     talk = [{"role": "user", "content": "前回の会議録です。" + "予算は承認された。" * 40}]
     large = [*talk, {"role": "user", "content": random.Random(7).randbytes(40_000).hex()}]

@@ -189,6 +189,7 @@ class Installation:
         self.tokens = self.store_keys.tokens
         self.locks = lock_store(self.keyring / f"lock-{node}.db")
         self.names = NameSeal(self.keys[32:])
+        self.people = NameSeal(b"p" * 32)
         self.ticks = Ticks()
         self.clock = clock or self.ticks
         self.notes = Notes()
@@ -289,6 +290,7 @@ class Installation:
             node=self.node,
             scope=scope,
             policies=self.names,
+            people=self.people,
             shipped=markers(self.spool),
             recalled=recalled,
         )

@@ -24,6 +24,9 @@ from sekimori.store.bulk import Row
 from sekimori.store.tables import InviteRow, PersonRow
 from sekimori.vault.names import NameSeal
 
+PLACE = "person"
+"""Where an account is sealed, and what its token is made of beside the name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Account:
@@ -59,7 +62,7 @@ class PersonRepo:
 
     def get(self, name: str) -> Account | None:
         """Find an account, however its name is written; disabled ones too."""
-        row = self._session.get(PersonRow, self._names.token("person", canonical_name(name)))
+        row = self._session.get(PersonRow, self._names.token(PLACE, canonical_name(name)))
         return None if row is None else self._account(row)
 
     def by_row(self, row: bytes) -> Account | None:
@@ -69,7 +72,7 @@ class PersonRepo:
 
     def row_of(self, name: str) -> bytes:
         """Give the keyed token of a name."""
-        return self._names.token("person", canonical_name(name))
+        return self._names.token(PLACE, canonical_name(name))
 
     def list(self) -> list[Account]:
         """Return all accounts by name."""
@@ -167,7 +170,7 @@ class PersonRepo:
         return self._session.exec(select(func.max(col(PersonRow.updated_us)))).one() or 0
 
     def _change(self, name: str, now_us: int, **changes: Any) -> Account:
-        row = self._session.get(PersonRow, self._names.token("person", canonical_name(name)))
+        row = self._session.get(PersonRow, self._names.token(PLACE, canonical_name(name)))
         if row is None:
             raise UsageError(
                 f"There is no account {canonical_name(name)}.", hint="sekimori user list shows all."
@@ -179,8 +182,7 @@ class PersonRepo:
         return account
 
     def _account(self, row: PersonRow) -> Account:
-        said = self._names.open(row.sealed, "person", row.token, row.updated_us)
-        return msgspec.msgpack.decode(said, type=Account)
+        return open_account(row, self._names)
 
     def _next_us(self, now_us: int) -> int:
         # Two changes in one microsecond, or a clock that stepped back, must still show as two.
@@ -234,11 +236,17 @@ class InviteRepo:
         return Invitation(row.token_sha256, name.decode(), row.expires_us)
 
 
+def open_account(row: Any, names: NameSeal) -> Account:
+    """Read the row that keeps an account; raises IntegrityError when it is not what was sealed there."""
+    said = names.open(row.sealed, PLACE, row.token, row.updated_us)
+    return msgspec.msgpack.decode(said, type=Account)
+
+
 def person_row(account: Account, names: NameSeal) -> Row:
     """Return the row that keeps an account."""
-    token = names.token("person", account.name)
+    token = names.token(PLACE, account.name)
     said = msgspec.msgpack.encode(account)
-    sealed = names.seal(said, "person", token, account.updated_us)
+    sealed = names.seal(said, PLACE, token, account.updated_us)
     return {"token": token, "sealed": sealed, "updated_us": account.updated_us}
 
 

@@ -23,17 +23,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, func, or_, select, true
+from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy import exc as sql
 
-from sekimori.errors import IntegrityError, StateError
+from sekimori.errors import StateError
 from sekimori.ledger.lanes import lanes, read_shipped
 from sekimori.ledger.tlog.keys import known_writers
 from sekimori.store.engine import reading
 from sekimori.store.holding import Holding, StoreKeys
-from sekimori.store.lanes import LaneState, open_list, open_state
 from sekimori.store.lanewalk import Fault, LaneTask
-from sekimori.store.rows import Cipher
 from sekimori.store.tables import (
     ANCHOR,
     CHUNK,
@@ -50,6 +48,7 @@ from sekimori.store.tables import (
     LANE_LIST,
     LINK,
     OUTPUT_TAG,
+    PERSON,
     POLICY_VERSION,
     READING,
     RECORD,
@@ -58,7 +57,8 @@ from sekimori.store.tables import (
     STATEMENT,
     TREE,
 )
-from sekimori.store.verifying import datakeys, pool, side
+from sekimori.store.verifying import datakeys, lanefigures, pool, side
+from sekimori.store.verifying.accounts import AccountCheck
 from sekimori.store.verifying.faults import Gap, Verdict, named
 from sekimori.store.verifying.governed import GovernedCheck
 from sekimori.store.verifying.groves import Grove
@@ -96,6 +96,7 @@ _TABLES = (
     GOVERNED,
     GOVERNED_EVENT,
     GOVERNED_KEY,
+    PERSON,
 )
 # A table's name is a string of a kind of its own.
 _READ_BY_INDEX = (RECORD, SEARCH, READING, OUTPUT_TAG)
@@ -185,6 +186,7 @@ def verify(
     node: str = "1",
     scope: Scope | None = None,
     policies: NameSeal | None = None,
+    people: NameSeal | None = None,
     progress: Progress = lambda _done, _total: None,
     shipped: Mapping[str, int] | None = None,
     recalled: Sequence[Recalled] = (),
@@ -192,9 +194,9 @@ def verify(
     """Check the whole store; ``shipped`` is what ``markers``, ``recalled`` what witnesses said before the call.
 
     ``writers`` are the public keys that leaves may be signed with. Without ``outside`` no file and no lock
-    store is looked at.
+    store is looked at, without ``people`` (what opens accounts) no account.
     """
-    check = _Check(engine, keys, tuple(writers), outside, node, scope or Scope(), progress)
+    check = _Check(engine, keys, tuple(writers), outside, node, scope or Scope(), people, progress)
     try:
         if outside is not None:
             check.faults += contradicted(outside, recalled)
@@ -225,6 +227,7 @@ class _Check:
         outside: Outside | None,
         node: str,
         scope: Scope,
+        people: NameSeal | None,
         progress: Progress,
     ) -> None:
         self.faults: list[Fault] = []
@@ -235,6 +238,7 @@ class _Check:
         self._writers = writers
         self._outside = outside
         self._scope = scope
+        self._people = people
         self._progress = progress
         self._grove = Grove(outside, node, signatures=scope.signatures)
         self._counts: dict[str, int] = {}
@@ -272,7 +276,7 @@ class _Check:
         return Report(
             ok=not faults,
             faults=faults,
-            covers=COVERS if self._scope.index else tuple(str(t.name) for t in _EVIDENCE),
+            covers=self._covers(),
             counts=self._counts,
             verdicts={verdict.value: self._verdicts[verdict] for verdict in Verdict},
             trees=tuple(TreeReport(*row) for row in self._grove.rows()),
@@ -285,6 +289,10 @@ class _Check:
             index=self._scope.index,
             verified=Verified(self._ends, self._grove.ended()),
         )
+
+    def _covers(self) -> tuple[str, ...]:
+        covers = COVERS if self._scope.index else tuple(str(table.name) for table in _EVIDENCE)
+        return tuple(name for name in covers if self._people is not None or name != PERSON.name)
 
     # --- what is to be done ----------------------------------------------------------------------
 
@@ -319,14 +327,14 @@ class _Check:
     def _lanes(
         self, connection: Connection, shipped: Mapping[str, int], stated: Stated
     ) -> Iterator[LaneTask]:
-        states, faults = _lane_states(connection, self._keys.cipher)
+        states, faults = lanefigures.lane_states(connection, self._keys.cipher)
         self.faults += faults
-        self.faults += _behind(states, shipped)
+        self.faults += lanefigures.behind(states, shipped)
         in_use = set(connection.execute(select(ENTRY.c.lane).distinct()).scalars())
         since = self._scope.since.lanes if self._scope.since else {}
         entries = self._counts["entry"]
         stretch = max(_SHORTEST, min(_STRETCH, entries // (4 * self._processes(entries))))
-        self.faults += _behind(states, since, "an earlier check saw")
+        self.faults += lanefigures.behind(states, since, "an earlier check saw")
         for name in sorted(in_use | set(states)):
             state = states.get(name)
             first, last = since.get(name, 0) + 1, state.last_n if state else 0
@@ -334,9 +342,9 @@ class _Check:
             if state is None:
                 # Without believable figures every entry is looked at, and none is called missing or extra
                 # for its number alone: the lane itself is named already.
-                spans = _spans(connection, name, stretch)
+                spans = lanefigures.spans(connection, name, stretch)
             else:
-                self.faults += _extra(connection, name, last)
+                self.faults += lanefigures.beyond(connection, name, last)
                 self._ends[name] = last
                 starts = range(first, last + 1, stretch)
                 spans = ((start, min(start + stretch - 1, last)) for start in starts)
@@ -378,6 +386,8 @@ class _Check:
         self.faults += datakeys.affected(view.holding, side.keys(view.holding, view.authority))
         self.faults += side.holds(view.holding, view.authority)
         self.faults += side.policies(view.connection, policies)
+        if self._people is not None:
+            self.faults += AccountCheck(view.connection, self._people, self._keys.policies).run()
         if self._scope.since is None and self._scope.index:
             self.faults += side.dangling(view.connection)
             self.faults += side.chunks(view.holding, view.opener)
@@ -388,61 +398,3 @@ def _counts(connection: Connection) -> dict[str, int]:
         str(table.name): connection.execute(select(func.count()).select_from(table)).scalar_one()
         for table in _TABLES
     }
-
-
-def _lane_states(connection: Connection, cipher: Cipher) -> tuple[dict[str, LaneState], list[Fault]]:
-    """Read the lanes' sealed figures; a lane that is not in the sealed list has none."""
-    states: dict[str, LaneState] = {}
-    faults: list[Fault] = []
-    listed, rows = _listed(connection, cipher, faults), connection.execute(select(LANE)).all()
-    for row in rows:
-        if listed is not None and row.name not in listed:
-            faults.append(Fault("lane", row.name, "extra"))
-            continue
-        try:
-            states[row.name] = open_state(cipher, row.name, row)
-        except IntegrityError as fault:
-            faults.append(Fault("lane", row.name, "altered", fault.message))
-    gone = (listed or set()) - {row.name for row in rows}
-    return states, faults + [Fault("lane", name, "missing") for name in sorted(gone)]
-
-
-def _listed(connection: Connection, cipher: Cipher, faults: list[Fault]) -> set[str] | None:
-    sealed = connection.execute(select(LANE_LIST.c.sealed)).scalar()
-    if sealed is None:
-        tables = (LANE, ENTRY, RECORD, CONTENT)
-        if any(connection.execute(select(table).limit(1)).first() for table in tables):
-            faults.append(Fault("lane_list", "", "missing"))
-        return None
-    try:
-        return set(open_list(cipher, sealed))
-    except IntegrityError as fault:
-        faults.append(Fault("lane_list", "", "altered", fault.message))
-        return None
-
-
-def _behind(
-    states: Mapping[str, LaneState], seen: Mapping[str, int], who: str = "the spool's marker says"
-) -> Iterator[Fault]:
-    for name, n in sorted(seen.items()):
-        stored = states[name].last_n if name in states else 0
-        if stored < n:
-            yield Fault("lane", name, "missing", f"{who} {n} entries were stored, here are {stored}")
-
-
-def _spans(connection: Connection, lane: str, at_once: int) -> Iterator[tuple[int, int]]:
-    """Cut a lane by the rows that are there: its numbers may be anybody's invention."""
-    last: int | None = None
-    while True:
-        query = select(ENTRY.c.n).where(ENTRY.c.lane == lane, true() if last is None else ENTRY.c.n > last)
-        numbers = connection.execute(query.order_by(ENTRY.c.n).limit(at_once)).scalars().all()
-        if not numbers:
-            return
-        last = numbers[-1]
-        yield numbers[0], last
-
-
-def _extra(connection: Connection, lane: str, last: int) -> Iterator[Fault]:
-    query = select(ENTRY.c.n).where(ENTRY.c.lane == lane, or_(ENTRY.c.n < 1, ENTRY.c.n > last))
-    for n in connection.execute(query.order_by(ENTRY.c.n)).scalars():
-        yield Fault("entry", f"{lane}/{n}", "extra")

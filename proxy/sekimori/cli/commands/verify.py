@@ -19,13 +19,14 @@ from sekimori.cli.options import (
     configured,
     installation,
 )
-from sekimori.cli.terminal import print_json
+from sekimori.cli.terminal import print_json, say
 from sekimori.cli.verify_report import as_json, print_report
-from sekimori.errors import UsageError
+from sekimori.errors import KeyAccessError, UsageError
 
 if TYPE_CHECKING:
     from sekimori.cli.places import Places
     from sekimori.store.verify import Progress, Report, Scope
+    from sekimori.vault.names import NameSeal
 
 _ALTERED = 1
 _STATE = "verified.json"
@@ -111,6 +112,7 @@ def _checked(
             node=node(places),
             scope=scope,
             policies=policy_names(places),
+            people=_people(places),
             progress=progress,
             shipped=shipped,
             recalled=asked.recalled if asked else (),
@@ -120,6 +122,16 @@ def _checked(
     if report.ok and places.ledger.is_dir():
         write_verified(state, opened.store_key, replace(report.verified, time_us=now_us()))
     return report
+
+
+def _people(places: Places) -> NameSeal | None:
+    from sekimori.cli.opened import people_names
+
+    try:
+        return people_names(places)
+    except KeyAccessError as error:
+        say(f"Accounts are not looked at: {error.message}")
+        return None
 
 
 @contextmanager
