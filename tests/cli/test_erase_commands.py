@@ -18,6 +18,7 @@ from sekimori.store.people import PersonRepo
 from sekimori.store.statements import required
 from sekimori.store.trees import TreeKeeper
 from sekimori.vault.keys import KeyRing
+from sekimori.vault.passwords import hash_password
 from sekimori.vault.sealing import SegmentOpener, SegmentSealer
 from support.evidence import ANSWER, PROMPT, answered, asked
 from support.spool import keyed
@@ -129,6 +130,33 @@ def test_the_operating_system_user_cannot_approve_what_they_carry_out(run, store
         PersonRepo(session, people_names(stored)).add(system_user(), now_us=now_us())
     result = run("erase", "--subject", "yamada", "--basis", "court", "--approver", system_user(), "--yes")
     assert (result.code, "their own erasure" in result.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("role", "password", "code", "sentence"),
+    [
+        pytest.param("approval_authority", "approver password", 0, "", id="who answers for it"),
+        pytest.param("security_officer", "approver password", 0, "", id="the security officer"),
+        pytest.param(
+            "auditor", "approver password", 1, "approval_authority, security_officer", id="an auditor"
+        ),
+        pytest.param("", "approver password", 1, "approval_authority, security_officer", id="no role"),
+        pytest.param("approval_authority", "a guess", 2, "could not sign in", id="somebody else's password"),
+        pytest.param("approval_authority", "", 2, "could not sign in", id="a name alone"),
+    ],
+)
+def test_in_a_profile_of_the_government_the_approver_signs_in_and_answers_for_records(
+    run, stored, tmp_path, role, password, code, sentence
+):
+    (tmp_path / "gov.toml").write_text('profile = "local_gov"')
+    with store_session(stored) as session:
+        people = PersonRepo(session, people_names(stored))
+        people.set_password("suzuki", hash_password("approver password"), now_us=now_us())
+        people.set_memberships("suzuki", groups=[], roles=[role] if role else [], now_us=now_us())
+    erased = ("erase", "--subject", "yamada", *BASIS, "--yes", "--config", tmp_path / "gov.toml")
+    result = run(*erased, stdin=password + "\n")
+    assert (result.code, sentence in result.err) == (code, True), result.err
+    assert states(run)["R1"] == ("complete" if code else "erased")
 
 
 @pytest.mark.parametrize(

@@ -38,11 +38,16 @@ def signed_in(places: Places, account: str) -> Account:
     return found
 
 
+def may_act_unnamed(config: Config) -> bool:
+    """Say whether the profile lets whoever runs the system act without signing in."""
+    return config.profile == _OS_PROFILE
+
+
 def acting(places: Places, config: Config, account: str | None) -> Account | None:
     """Sign in whom ``--as`` names; None is whoever runs the system, where the profile lets them act."""
     if account is not None:
         return signed_in(places, account)
-    if config.profile != _OS_PROFILE:
+    if not may_act_unnamed(config):
         raise UsageError(
             "In this profile the operating system's user may not act here.",
             hint="Sign in as somebody who may: --as USER.",

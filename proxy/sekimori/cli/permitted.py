@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 
 from sekimori.cli.terminal import say
-from sekimori.governance.actors import ROLES, STAFF
+from sekimori.governance.actors import APPROVAL_AUTHORITY, ROLES, SECURITY_OFFICER, STAFF
 from sekimori.governance.content_reading import READERS
 from sekimori.governance.refusals import Forbidden, refuse
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from sekimori.console.api.permissions import Row
     from sekimori.governance.actors import Actor
+
+ERASURE_APPROVERS = (APPROVAL_AUTHORITY, SECURITY_OFFICER)
+"""Who approves that records are erased; not who audits them."""
 
 _REFUSED = 1
 _HOW = (
@@ -33,6 +36,12 @@ def expect_reader(acts: Actor) -> None:
     """Let nobody read content who may not ask for it over HTTP, either."""
     if not acts.has(*READERS):
         _refuse_role(READERS)
+
+
+def expect_erasure_approver(acts: Actor) -> None:
+    """Let nobody approve an erasure whose role does not answer for the records."""
+    if not acts.has(*ERASURE_APPROVERS):
+        _refuse_role(ERASURE_APPROVERS)
 
 
 def expect_all(acts: Actor, route: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sekimori.cli.acting import signed_in
+from sekimori.cli.acting import may_act_unnamed, signed_in
 from sekimori.cli.places import Places
 from sekimori.cli.whoami import system_user
 from sekimori.errors import UsageError
@@ -12,8 +12,6 @@ from sekimori.errors import UsageError
 if TYPE_CHECKING:
     from sekimori.cli.config import Config
     from sekimori.store.reading_desk import Reader
-
-_OS_PROFILE = "enterprise"
 
 
 def reader(places: Places, config: Config, *, account: str | None, reason: str) -> Reader:
@@ -24,7 +22,7 @@ def reader(places: Places, config: Config, *, account: str | None, reason: str) 
         raise UsageError("Reading content needs a reason, which is recorded.", hint="Give --reason TEXT.")
     if account is not None:
         return Reader(_permitted(places, config, account), "account", reason)
-    if config.profile != _OS_PROFILE:
+    if not may_act_unnamed(config):
         raise UsageError(
             "In this profile the operating system's user may not read content.",
             hint="Sign in as somebody who may: --as USER.",

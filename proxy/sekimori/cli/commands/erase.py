@@ -19,6 +19,7 @@ from sekimori.cli.options import (
     Json,
     Keys,
     Yes,
+    configured,
     installation,
 )
 from sekimori.cli.terminal import say
@@ -28,6 +29,7 @@ from sekimori.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from sekimori.cli.config import Config
     from sekimori.cli.places import Places
     from sekimori.store.erasing import Authority, Eraser
     from sekimori.store.surveying import Wanted
@@ -64,8 +66,9 @@ def erase(
     """Show what an erasure would take; with --yes, erase it: keys, text, names and search.
 
     Entries, leaves and proofs stay as they are. A legal hold keeps what it names. The approver must be an
-    enabled account and somebody else than who carries it out. Codes for --basis: appi-22, appi-35, appi-98,
-    consent, court, mistake, retention, other.
+    enabled account and somebody else than who carries it out; in gov and local_gov they type their own
+    password here, or it is read from standard input. Codes for --basis: appi-22, appi-35, appi-98, consent,
+    court, mistake, retention, other.
 
     \b
     Examples:
@@ -80,6 +83,7 @@ def erase(
     places = installation(data, keys, config)
     if yes:
         _authorised(places, authority, by)
+        _confirmed(places, configured(config), authority)
     if not catch_up(places):
         say("The archivist has not stored everything yet; what it stores later is not covered.")
     with _eraser(places) as eraser:
@@ -154,6 +158,20 @@ def _authorised(places: Places, authority: Authority, by: str) -> None:
         raise UsageError(f"The approver {name} has no enabled account.", hint="See: sekimori user list")
     if name in {canonical_name(by), canonical_name(system_user())}:
         raise UsageError("Nobody approves their own erasure.", hint="Name somebody else with --approver.")
+
+
+def _confirmed(places: Places, config: Config, authority: Authority) -> None:
+    """Have the approver sign in, and hold a role that answers for the records, where the profile asks for it."""
+    from sekimori.cli.acting import actor, may_act_unnamed, signed_in
+    from sekimori.cli.governed import governed_at
+    from sekimori.cli.opened import now_us
+    from sekimori.cli.permitted import expect_erasure_approver
+
+    if may_act_unnamed(config):
+        return
+    approver = signed_in(places, authority.approver)
+    with governed_at(places, config) as opened, opened.governing.state() as state:
+        expect_erasure_approver(actor(approver, state, now_us()))
 
 
 @contextmanager
