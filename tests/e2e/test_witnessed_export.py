@@ -15,6 +15,13 @@ from pathlib import Path
 import pytest
 
 from e2e.test_export import API, ask
+from sekimori.ledger.envelope import encode_envelope
+from sekimori.ledger.tlog.checkpoint import log_verifier, open_checkpoint, sign_checkpoint
+from sekimori.ledger.tlog.keys import ssh_line
+from sekimori.ledger.tlog.leaf import LeafSigner
+from sekimori.ledger.tlog.merkle import leaf_hash
+from sekimori.ledger.tlog.proof import make_proof
+from support.adversary import EVIL
 from support.installation import Installation
 from support.outside import TimeStamping, WitnessHost, authority
 from support.standin.certificates import make
@@ -145,7 +152,7 @@ def test_the_word_of_the_witness_is_accepted_and_nothing_less(stick):
 
 @pytest.mark.req("MOU-2-7")
 def test_the_commands_of_the_readme_tie_each_record_to_what_the_witness_saw(stick):
-    assert [stick.said(number) for number in (2, 3, 4)] == ["", "", ""]
+    assert [stick.said(number) for number in (1, 2, 3, 4)] == ["", "", "", ""]
     lanes = sorted(path.name for path in (stick.folder / "lanes").iterdir())
     assert len(lanes) > 1
     point = stick.folder / "lanes" / lanes[-1] / "checkpoint"
@@ -153,6 +160,7 @@ def test_the_commands_of_the_readme_tie_each_record_to_what_the_witness_saw(stic
     for path, change, named in (
         (point, ("\n", "\n1"), "NOT IN THE SUPER-LOG"),  # another size
         (point.with_name("word"), ("super/", "super/0000"), "NOT IN THE SUPER-LOG"),
+        (point.with_name("word"), ("super/", "../envelopes/super/"), "NOT IN THE SUPER-LOG"),
         (proof, ("root_hash=", "root_hash=0"), "ANOTHER ROOT"),
     ):
         whole = path.read_text()
@@ -160,6 +168,69 @@ def test_the_commands_of_the_readme_tie_each_record_to_what_the_witness_saw(stic
         assert named in stick.said(4)
         path.write_text(whole)
     assert stick.said(4) == ""
+
+
+def plant_lane(folder: Path) -> None:
+    """Add a lane that its own log signed, and a word on it that the super-log never said."""
+    envelope = encode_envelope({"k": "intent", "lane": "w9-1", "n": 1, "rid": "FORGED", "v": 1})
+    leaf = LeafSigner(EVIL).sign(envelope)
+    note = sign_checkpoint(1, leaf_hash(leaf), EVIL).pack()
+    proof = make_proof(leaf, 0, (), open_checkpoint(note, log_verifier(EVIL.public)))
+    word = encode_envelope({"k": "checkpoint", "n": 99, "note": note.decode(), "of": "evil", "v": 1})
+    for path, data in {
+        "lanes/evil/checkpoint": note,
+        "lanes/evil/word": b"super/99\n",
+        "envelopes/super/99.json": word,
+        "envelopes/evil/0.json": envelope,
+        "proofs/evil/0.proof": proof.pack(),
+        "policy": f"log {EVIL.public.hex()}\n".encode() + (folder / "policy").read_bytes(),
+        "proxy.pub": (folder / "proxy.pub").read_bytes() + ssh_line(EVIL.public).encode(),
+    }.items():
+        (folder / path).parent.mkdir(exist_ok=True)
+        (folder / path).write_bytes(data)
+
+
+@pytest.mark.req("MOU-2-7")
+def test_a_lane_that_no_witness_saw_is_named_though_all_its_own_signatures_are_good(stick, tmp_path):
+    other = Stick(tmp_path / "stick", stick.tsa)
+    shutil.copytree(stick.folder, other.folder)
+    plant_lane(other.folder)
+    assert [other.said(2), other.said(3)] == ["", ""]
+    assert other.said(4) == "NOT IN THE SUPER-LOG: lanes/evil\n"
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [(1, "mine\n"), (2, "NOT PROVEN: {lane}/77\n"), (2, "NOT WHOLE: lanes/{lane}\n")]
+)
+def test_what_was_added_renamed_or_left_out_is_named(stick, tmp_path, number, said):
+    other = Stick(tmp_path / "stick", stick.tsa)
+    shutil.copytree(stick.folder, other.folder)
+    lane = max((other.folder / "lanes").iterdir()).name
+    for path in (other.folder / "proofs" / lane / "0.proof", other.folder / "envelopes" / lane / "0.json"):
+        if "77" in said:
+            path.rename(path.with_stem("77"))
+        elif "WHOLE" in said:
+            path.unlink()
+        else:
+            (other.folder / "mine").write_text("")
+    assert other.said(number) == said.format(lane=lane)
+
+
+@pytest.mark.parametrize("line", [pytest.param(1, id="size"), pytest.param(2, id="root")])
+def test_a_stamp_over_what_the_log_did_not_sign_is_named(stick, tmp_path, line):
+    other = Stick(tmp_path / "stick", stick.tsa)
+    shutil.copytree(stick.folder, other.folder)
+    assert "NOT A STAMP" not in other.said(5)
+    good, query = other.stamp, tmp_path / "query"
+    forged = good.with_name("000000-9.checkpoint")
+    lines = good.with_suffix(".checkpoint").read_text().split("\n")
+    lines[line] = {1: "9", 2: "A" * 43 + "="}[line]
+    forged.write_text("\n".join(lines))
+    stick.tsa.openssl("ts", "-query", "-data", forged, "-sha256", "-cert", "-out", query)
+    forged.with_suffix(".tsr").write_bytes(stick.tsa.answer(query.read_bytes()))
+    for end in (".json", ".proof"):
+        shutil.copy(good.with_suffix(end), forged.with_suffix(end))
+    assert f"NOT A STAMP OF THIS LOG: {good.parent.name}/000000-9.tsr\n" in other.said(5)
 
 
 def test_every_stamp_is_accepted_by_openssl(stick):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sekimori.cli.places import Places
-from sekimori.errors import StateError
+from sekimori.errors import StateError, UsageError
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -37,6 +37,7 @@ def export(
     from sekimori.store.exporting.export import Exporter
     from sekimori.store.exporting.folder import expect_new, new_folder
 
+    expect_apart(places, folder)
     expect_new(folder)
     deadline = time.monotonic() + longest
     if not catch_up(places, longest=longest):
@@ -50,6 +51,13 @@ def export(
         with reading(engine) as connection, new_folder(folder) as filling:
             exporter = Exporter(connection, now, auditing(places, config), filling)
             return exporter.run(records=records, everything=everything, elsewhere=goal.elsewhere)
+
+
+def expect_apart(places: Places, folder: Path) -> None:
+    """Raise UsageError for a folder among the data or the keys: what lies there has its own rules."""
+    for own in (places.data, places.keys):
+        if folder.resolve().is_relative_to(own.resolve()):
+            raise UsageError(f"{folder} lies inside {own}.", hint="Name a folder elsewhere.")
 
 
 def covered(engine: Engine, places: Places, config: Config, deadline: float) -> Goal:

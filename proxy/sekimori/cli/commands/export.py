@@ -64,5 +64,7 @@ def export(
         return
     lanes = ", ".join(f"{name} {size}" for name, size in sorted(done.trees.items()))
     print(f"Exported to {folder}: {lanes or 'no lanes'}; {done.proofs} proofs, {done.stamps} time-stamps.")
+    if done.unproven:
+        say(f"{done.unproven} leaves of trees that were given up can't be proven from their damaged files.")
     if done.elsewhere:
         say(f"These lanes lie on other machines, export them there: {', '.join(done.elsewhere)}.")

@@ -84,7 +84,10 @@ def checkpoint(
     else:
         print(line)
     if svg is not None:
-        qr_svg(str(line), svg)
+        from sekimori.store.exporting.folder import on_disk
+
+        with on_disk(svg):
+            qr_svg(str(line), svg)
     if qr and not json:
         print(qr_text(str(line)))
 

@@ -61,13 +61,17 @@ def prove(
       sekimori prove 01J... --out ./proof
       sekimori prove 01J... --disclose prompt --reason "inquiry 2026-15" --out ./proof
     """
-    from sekimori.cli.exporting import auditing
+    from sekimori.cli.exporting import auditing, expect_apart
     from sekimori.store.exporting.disclosing import WHAT
+    from sekimori.store.exporting.folder import expect_new
     from sekimori.store.exporting.proof_files import proof_files
 
     if disclose is not None and disclose not in WHAT:
         raise UsageError(f'--disclose "{disclose}" is none.', hint="Write prompt or output.")
     settings, places = configured(config), installation(data, keys, config)
+    if out is not None:  # before anything is read, which is recorded
+        expect_apart(places, out)
+        expect_new(out)
     reader = None
     if disclose is not None:
         from sekimori.cli.reading import reader as reading
@@ -113,14 +117,15 @@ def _disclosed(places: Places, rid: str, what: str, reader: Any) -> list[Disclos
 
 
 def _write(folder: Path, files: dict[str, bytes]) -> None:
-    from sekimori.store.exporting.folder import expect_new
+    from sekimori.store.exporting.folder import on_disk
 
-    expect_new(folder)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for name, content in files.items():
-        (folder / name).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with os.fdopen(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE), "wb") as file:
-            file.write(content)
+    with on_disk(folder):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name, content in files.items():
+            path = folder / name
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE), "wb") as file:
+                file.write(content)
 
 
 def _fields(

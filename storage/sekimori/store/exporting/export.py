@@ -11,13 +11,15 @@ from collections.abc import Iterator, Sequence
 from sqlalchemy import Connection
 
 from sekimori.errors import IntegrityError, StateError, UnknownError, UsageError
+from sekimori.ledger.outside.timestamps import DATA_SUFFIX, SUFFIX
 from sekimori.ledger.tlog.keys import ssh_line
+from sekimori.ledger.tlog.tiles import WIDTH
 from sekimori.ledger.tlog.trust import Trust
 from sekimori.store.exporting.exported import Auditing, Exported, Stamps
 from sekimori.store.exporting.folder import ExportFolder
-from sekimori.store.exporting.logs import Leaf, Log, heard, open_log, trust_in
+from sekimori.store.exporting.logs import Heard, Leaf, Log, open_log, trust_in
 from sekimori.store.exporting.readme import readme
-from sekimori.store.exporting.rows import is_record, leaves_of, record_leaves
+from sekimori.store.exporting.rows import has_leaves, is_record, leaves_of, record_leaves
 from sekimori.store.verifying.memories import Outside, is_super
 
 POLICY, WRITERS, README, WORD = "policy", "proxy.pub", "README", "word"
@@ -33,21 +35,38 @@ class Exporter:
         self._auditing = auditing
         self._folder = folder
         # The super-logs first: what they say of a tree, that tree has.
-        names = sorted(outside.logs, key=lambda name: (not is_super(name), len(name), name))
-        logs = [log for name in names if (log := open_log(outside, name)) is not None]
-        self._supers = [log for log in logs if is_super(log.name)]
-        self._words = {name: word for log in self._supers for name, word in heard(log).items()}
-        self._trees = {log.name: self._told(log) for log in logs if not is_super(log.name)}
+        names = sorted(outside.logs, key=lambda name: (len(name), name))
+        self._supers = _opened(outside, [name for name in names if is_super(name)])
         if not self._supers:
             raise StateError("No checkpoint was published yet.", hint="Start the archivist: sekimori up.")
+        self._unproven = 0
+        self._heard = Heard()
+        for log in self._supers:
+            self._heard.listen(log)
+        self._words = self._heard.words
+        trees = [name for name in names if not is_super(name)]
+        self._left_out = tuple(name for name in trees if self._is_empty_now(name))
+        logs = _opened(outside, [name for name in trees if name not in self._left_out])
+        self._trees = {log.name: self._told(log) for log in logs}
         newest = self._supers[-1]
         self._over = trust_in([newest], auditing.witnesses, auditing.needed)
         self._policy = trust_in([*self._trees.values(), *self._supers], auditing.witnesses, auditing.needed)
 
+    def _is_empty_now(self, name: str) -> bool:
+        """Tell of a tree that was given up whether every row that it had lies in the one that goes on."""
+        return name in self._heard.given_up and not has_leaves(self._connection, name)
+
     def _told(self, log: Log) -> Log:
         """Take each tree at the checkpoint that the super-log speaks of: so its witnesses saw every proof's root."""
         word = self._words.get(log.name)
-        return log if word is None else log.as_told(word.note)
+        if word is None:
+            return log
+        try:
+            return log.as_told(word.note)
+        except IntegrityError:
+            if log.name not in self._heard.given_up:
+                raise
+            return log  # its files are damaged, which is why it was given up
 
     def run(self, *, records: Sequence[str], everything: bool, elsewhere: tuple[str, ...] = ()) -> Exported:
         """Write all of it."""
@@ -67,8 +86,11 @@ class Exporter:
             proofs += self._records(records)
         stamps = sum(self._stamps(one) for one in self._auditing.stamps)
         sizes = {name: log.size for name, log in self._trees.items()}
-        done = Exported(sizes, proofs, elsewhere, stamps, bool(self._over.witnesses))
-        self._folder.put(README, readme(done, self._supers[-1], self._auditing.stamps).encode())
+        given_up = {name: next_ for name, next_ in self._heard.given_up.items() if not is_super(name)}
+        done = Exported(
+            sizes, proofs, elsewhere, stamps, bool(self._over.witnesses), given_up, self._unproven, everything
+        )
+        self._folder.put(README, readme(done, self._supers, self._auditing.stamps).encode())
         return done
 
     def _log(self, log: Log, path: str, *, envelopes: bool) -> None:
@@ -90,7 +112,7 @@ class Exporter:
         for leaf in leaves_of(self._connection, log.name, log.size):
             count += 1
             yield leaf
-        if count != log.size:
+        if count != log.size and log.name not in self._heard.given_up:
             raise IntegrityError(
                 f"The database has {count} leaves of the tree {log.name}, which has {log.size}.",
                 hint="Find out which are missing: sekimori verify.",
@@ -117,21 +139,54 @@ class Exporter:
     def _proofs(self, log: Log, leaves: Iterator[Leaf] | Sequence[Leaf], trust: Trust | None = None) -> int:
         count = 0
         for leaf in leaves:
+            try:
+                proof = log.prove(leaf, trust or self._policy)
+            except IntegrityError:
+                if log.name not in self._heard.given_up:
+                    raise
+                self._unproven += 1
+                continue
             self._folder.put(f"envelopes/{log.name}/{leaf.index}.json", leaf.envelope)
-            proof = log.prove(leaf, trust or self._policy)
             self._folder.put(f"proofs/{log.name}/{leaf.index}.proof", proof.pack())
             count += 1
         return count
 
     def _stamps(self, stamps: Stamps) -> int:
-        """Copy what an authority stamped, its stamps, and the CA that they are checked under."""
-        found = sorted(stamps.folder.glob("*/*.tsr"))
+        """Copy what an authority stamped, its stamps, and the CA; prove that the log signed what is stamped."""
+        found = sorted(stamps.folder.glob(f"*/*{SUFFIX}"))
+        folder = f"timestamps/{stamps.name}"
+        trust = Trust(tuple(log.public for log in self._supers))
         for path in found:
-            for one in (path, path.with_suffix(".checkpoint")):
-                self._folder.copy(f"timestamps/{stamps.name}/{one.parent.name}/{one.name}", one)
+            data = path.with_suffix(DATA_SUFFIX).read_bytes()
+            name = f"{folder}/{path.parent.name}/{path.stem}"
+            self._folder.copy(f"{name}{SUFFIX}", path)
+            self._folder.put(f"{name}{DATA_SUFFIX}", data)
+            if (newest := self._newest_then(data)) is not None:
+                log, leaf = newest
+                self._folder.put(f"{name}.json", leaf.envelope)
+                self._folder.put(f"{name}.proof", log.prove(leaf, trust).pack())
         if found:
-            self._folder.copy(f"timestamps/{stamps.name}/ca.pem", stamps.ca_file)
+            self._folder.copy(f"{folder}/ca.pem", stamps.ca_file)
+            self._folder.put(f"{folder}/{POLICY}", trust.pack())
         return len(found)
+
+    def _newest_then(self, data: bytes) -> tuple[Log, Leaf] | None:
+        """Return the super-log at a checkpoint that was stamped, and its last leaf; None if it is none of ours."""
+        for log in self._supers:
+            try:
+                then = log.as_told(data)
+            except IntegrityError:
+                continue
+            if then.data == data:
+                start = (then.size - 1) // WIDTH * WIDTH
+                leaf = log.shelf.leaves(log.size, start, then.size)[-1]
+                envelope = log.shelf.envelopes(log.size, start, then.size)[-1]
+                return then, Leaf(then.size - 1, leaf, envelope)
+        return None
+
+
+def _opened(outside: Outside, names: Sequence[str]) -> list[Log]:
+    return [log for name in names if (log := open_log(outside, name)) is not None]
 
 
 def no_leaf(rid: str, *, known: bool) -> UsageError:

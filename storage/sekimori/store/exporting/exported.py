@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -28,10 +28,18 @@ class Auditing:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What was written: the trees with their sizes, and how many proofs."""
+    """What was written: the trees with their sizes, and how many proofs.
+
+    ``given_up`` names the trees that a fork ended, with those that go on; one of which no row is left is not
+    among ``trees``. ``unproven`` leaves stand in one whose damaged files prove them no
+    more. ``whole`` tells that every leaf was asked for.
+    """
 
     trees: dict[str, int]
     proofs: int
     elsewhere: tuple[str, ...]
     stamps: int
     witnessed: bool
+    given_up: Mapping[str, str] = field(default_factory=dict)
+    unproven: int = 0
+    whole: bool = False

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sekimori.errors import UsageError
+from sekimori.errors import StateError, UsageError
 from sekimori.ledger.files import fsync_folder
 
 SUMS = "SHA256SUMS"
@@ -50,8 +50,26 @@ class ExportFolder:
 
 
 @contextmanager
+def on_disk(path: Path) -> Iterator[None]:
+    """Tell a fault of the file system in a sentence: which path, and what is wrong with it."""
+    try:
+        yield
+    except OSError as fault:
+        raise StateError(
+            f"{fault.filename or path} can't be written: {fault.strerror}.",
+            hint="Name a folder on a disk that has room, where this user may write.",
+        ) from fault
+
+
+@contextmanager
 def new_folder(folder: Path) -> Iterator[ExportFolder]:
     """Give a folder to fill; it gets its name at the end, and nothing is left where that isn't reached."""
+    with on_disk(folder), _draft(folder) as filling:
+        yield filling
+
+
+@contextmanager
+def _draft(folder: Path) -> Iterator[ExportFolder]:
     expect_new(folder)
     draft = folder.with_name(f".{folder.name}.draft")
     if draft.exists():
@@ -71,5 +89,7 @@ def new_folder(folder: Path) -> Iterator[ExportFolder]:
 
 def expect_new(folder: Path) -> None:
     """Raise UsageError where something is there already: an export is never mixed with another."""
-    if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
+    with on_disk(folder):
+        taken = folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir())))
+    if taken:
         raise UsageError(f"{folder} is there already and is not empty.", hint="Name a new folder.")

@@ -119,14 +119,22 @@ def open_log(outside: Outside, name: str) -> Log | None:
     return Log(name, public, shelf, data, opened, shelf.nodes(opened.checkpoint.size))
 
 
-def heard(super_log: Log) -> dict[str, Word]:
-    """Return the newest leaf in which the super-log tells how far each tree got."""
-    newest: dict[str, Word] = {}
-    for leaf in super_log.own_leaves():
-        fields: dict[str, Value] = decode_envelope(leaf.envelope)
-        if fields["k"] in ("checkpoint", "close"):
-            newest[str(fields["of"])] = Word(super_log.name, leaf.index, str(fields["note"]).encode())
-    return newest
+@dataclass(slots=True)
+class Heard:
+    """What a super-log says of the trees: the newest word on each, and which were given up for which others."""
+
+    words: dict[str, Word] = field(default_factory=dict)
+    given_up: dict[str, str] = field(default_factory=dict)
+
+    def listen(self, super_log: Log) -> None:
+        """Add what one super-log says."""
+        for leaf in super_log.own_leaves():
+            fields: dict[str, Value] = decode_envelope(leaf.envelope)
+            of = str(fields.get("of"))
+            if fields["k"] in ("checkpoint", "close"):
+                self.words[of] = Word(super_log.name, leaf.index, str(fields["note"]).encode())
+            elif fields["k"] == "abandon":
+                self.given_up[of] = str(fields.get("next"))
 
 
 def trust_in(logs: Sequence[Log], witnesses: dict[str, bytes], needed: int) -> Trust:

@@ -25,6 +25,12 @@ def leaves_of(connection: Connection, tree: str, size: int) -> Iterator[Leaf]:
         yield from sorted(found, key=lambda leaf: leaf.index)
 
 
+def has_leaves(connection: Connection, tree: str) -> bool:
+    """Tell whether the database has any leaf at a place of this tree."""
+    found = (connection.execute(select(t.c.idx).where(t.c.tree == tree).limit(1)) for t in (ENTRY, STATEMENT))
+    return any(result.first() is not None for result in found)
+
+
 def entries_of(connection: Connection, rid: str) -> Sequence[Any]:
     """Return the entries of one record: its intent, its parts, its outcome."""
     row = connection.execute(select(RECORD).where(RECORD.c.rid == rid)).first()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, and_, func, or_, select
 
@@ -25,6 +26,7 @@ from sekimori.store.verifying.memories import Outside, is_super
 class Goal:
     """What is stored: how many leaves each tree of this node has, and what has no place yet.
 
+    Of one that was given up those count that it still holds: the others have places in the tree that goes on.
     ``growing`` are those that the super-log still speaks of; ``elsewhere`` names the trees whose files lie
     on other machines.
     """
@@ -44,11 +46,21 @@ def goal_of(connection: Connection, node: str) -> Goal:
     for query in (STATEMENT.c.idx.is_(None), EVENT.c.placed.is_(False)):
         waiting += connection.execute(select(func.count()).where(query)).scalar_one()
     return Goal(
-        {row.name: row.next_idx for row in rows if row.node == node and row.next_idx},
+        {row.name: size for row in rows if row.node == node and (size := _leaves(connection, row))},
         frozenset(row.name for row in rows if row.node == node and row.closed_us is None),
         waiting,
         tuple(sorted(row.name for row in rows if row.node != node)),
     )
+
+
+def _leaves(connection: Connection, row: Any) -> int:
+    if row.closed_us is None:
+        return int(row.next_idx)
+    held = 0
+    for table in (ENTRY, STATEMENT):
+        last = connection.execute(select(func.max(table.c.idx)).where(table.c.tree == row.name)).scalar()
+        held = max(held, 0 if last is None else last + 1)
+    return held
 
 
 def missing(goal: Goal, outside: Outside) -> int:
