@@ -16,6 +16,7 @@ from sekimori.governance.interstitial import Page
 from sekimori.policy.decide import Decision
 from sekimori.policy.reasons import Reason
 from sekimori.policy.standing import TOS, Hours, NoticeToShow, Owed, ServiceLimits, Standing
+from support.limits import put, within
 from support.offices import DAY, NOW, TODAY
 
 KEY = b"k" * 32
@@ -248,6 +249,38 @@ def test_a_name_that_is_no_page_of_ours_is_no_page(tmp_path, id_):
     (tmp_path / ("g" * 64)).write_bytes(b"SKPOL1 forged")
 
     assert KeptPages(tmp_path, KEY).find(id_) is None
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link"])
+def test_what_stands_in_the_place_of_a_page_is_no_page(tmp_path, kind):
+    put(kind, tmp_path / PAGE.id)
+    with within(10):
+        assert KeptPages(tmp_path, KEY).find(PAGE.id) is None
+
+
+def test_a_page_is_never_written_through_a_link(tmp_path):
+    other, pages = tmp_path / "other", tmp_path / "pages"
+    other.write_bytes(b"secret")
+    kept = KeptPages(pages, KEY)
+    put("link", pages / f"{PAGE.id}.{os.getpid()}.part", at=other)
+    kept.keep(PAGE)
+    assert (kept.find(PAGE.id), other.read_bytes()) == (PAGE, b"secret")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link"])
+def test_a_count_or_a_mark_that_is_no_file_is_neither_waited_for_nor_written_through(tmp_path, kind):
+    other = tmp_path / "other"
+    rates, noted = Rates(tmp_path / "rates", KEY), Noted(tmp_path / "noted", KEY)
+    rates.take("chat", "yamada", NOW, names=("user_minute",))
+    noted.remember("yamada", "read")
+    for file in (*(tmp_path / "rates" / "m").iterdir(), *(tmp_path / "noted").iterdir()):
+        put(kind, file, at=other)
+    with within(10):
+        with pytest.raises(OSError, match=r"symbolic links|No such device"):
+            rates.take("chat", "yamada", NOW, names=("user_minute",))
+        with pytest.raises(OSError, match=r"symbolic links|No such device"):
+            noted.remember("yamada", "read")
+    assert not other.exists()
 
 
 def test_what_was_counted_in_a_minute_is_gone_a_few_minutes_later(tmp_path):

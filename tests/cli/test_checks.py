@@ -12,7 +12,8 @@ from sekimori.cli.config import Config
 from sekimori.cli.config_ledger import Ledger, TimeStamps, Witness
 from sekimori.cli.places import Places
 from sekimori.cli.units import Address
-from sekimori.errors import ClockError, KeyAccessError, StateError
+from sekimori.errors import ClockError, IntegrityError, KeyAccessError, StateError
+from support.limits import put, within
 from support.tlog import witness_verifier
 
 NOW = 1_800_000_000_000_000
@@ -181,6 +182,43 @@ def test_a_damaged_clock_file_is_a_sentence(places):
     places.clock().write_text("soon")
     with pytest.raises(StateError, match="does not hold a time"):
         clock.check(places.clock(), NOW)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link"])
+def test_a_clock_that_is_no_file_is_a_sentence(places, kind):
+    put(kind, places.clock())
+    with within(10), pytest.raises(StateError, match="does not hold a time"):
+        clock.check(places.clock(), NOW)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link"])
+def test_the_time_is_never_written_through_what_somebody_left_for_its_draft(places, kind):
+    key = make_key(places)
+    key.write_bytes(b"secret")
+    put(kind, places.data / "clock.new", at=key)
+    with within(10):
+        clock.remember(places.clock(), NOW)
+    assert (clock.last_seen(places.clock()), key.read_bytes()) == (NOW, b"secret")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link"])
+def test_a_lock_that_is_no_file_is_a_sentence_and_nothing_is_written_through_it(places, kind):
+    key = make_key(places)
+    key.write_bytes(b"secret")
+    put(kind, places.lock(), at=key)
+    with within(10):
+        with pytest.raises(StateError, match=str(places.lock())), checks.only_one(places):
+            pass
+        with pytest.raises(IntegrityError, match=f"{places.lock()} is not a plain file"):
+            checks.running(places)
+    assert key.read_bytes() == b"secret"
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder"])
+def test_a_format_that_is_no_file_is_a_sentence(places, kind):
+    put(kind, places.format)
+    with within(10), pytest.raises(StateError, match="cannot be read"):
+        checks.is_first_start(places)
 
 
 HOLD = """

@@ -26,6 +26,7 @@ from sekimori.store.people import PersonRepo
 from sekimori.vault.keys import KeyRing
 from sekimori.vault.passwords import verify_password
 from sekimori.vault.sealing import SegmentSealer
+from support.limits import put, within
 from support.spool import keyed
 
 NOW = 1_775_012_345_678_901
@@ -425,6 +426,46 @@ def test_verify_covers_accounts_or_says_that_it_does_not(run, places):
     without = run("verify", "--json")
     assert (without.code, set(with_key["covers"]) - set(without.lines[0]["covers"])) == (0, {"person"})
     assert "Accounts are not looked at" in without.err
+
+
+def test_verify_writes_to_no_key_that_its_draft_is_linked_to(run, places):
+    archived(places, asked(), answered())
+    key = places.keys / "archive" / "store.key"
+    before = key.read_bytes()
+    put("link", places.ledger / ".verified.json.draft", at=key)
+    for options in ([], ["--since-last"]):
+        assert run("verify", *options).code == 0
+        assert key.read_bytes() == before
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link"])
+def test_verify_takes_whatever_stands_for_its_last_check_as_none(run, places, kind):
+    archived(places, asked(), answered())
+    put(kind, places.ledger / "verified.json")
+    with within(60):
+        first, second = (run("verify", "--since-last", "--json") for _ in range(2))
+    assert [(one.code, one.lines[0]["incremental"]) for one in (first, second)] == [(0, False), (0, True)]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link"])
+def test_verify_names_a_marker_that_is_no_file_and_does_not_wait_for_it(run, places, kind):
+    spooled(places, asked())
+    (lane,) = places.spool.iterdir()
+    put(kind, lane / "shipped.json")
+    with within(60):
+        result = run("verify")
+    assert (result.code, f"The file {lane / 'shipped.json'} can't be read." in result.err) == (2, True)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link"])
+def test_verify_names_a_bundle_that_is_no_file(run, places, kind):
+    archived(places, asked(), answered())
+    bundle = next(path for path in places.ledger.glob("gate-*/tile/entries/000.p/*"))
+    put(kind, bundle)
+    with within(60):
+        result = run("verify")
+    assert (result.code, f"{bundle} is not a plain file" in result.out) == (1, True)
+    assert "missing: tree" in result.out
 
 
 def test_verify_without_its_key_could_not_check(run, places):

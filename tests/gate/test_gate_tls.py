@@ -317,6 +317,13 @@ def test_the_organisations_roots_are_added_to_the_public_ones_and_a_key_among_th
     assert b"PRIVATE KEY" not in trusted
 
 
+def test_the_roots_are_never_written_through_a_link(tmp_path):
+    (tmp_path / "key").write_bytes(b"secret")
+    (tmp_path / "upstream-roots.pem").symlink_to(tmp_path / "key")
+    assert upstream_trust("", tmp_path).read_bytes().startswith(Path(certifi.where()).read_bytes())
+    assert (tmp_path / "key").read_bytes() == b"secret"
+
+
 @pytest.mark.parametrize("content", [pytest.param(None, id="missing"), pytest.param(b"hello", id="not PEM")])
 def test_a_ca_file_that_cannot_be_used_is_a_fault_of_the_configuration(tmp_path, content):
     if content is not None:

@@ -11,8 +11,12 @@ from sekimori.errors import IntegrityError, StateError
 from sekimori.ledger.files import LocalFiles
 from sekimori.ledger.lane import LaneWriter
 from sekimori.ledger.lanes import (
+    LOCK,
+    ROLL,
+    SHIPPED,
     START,
     Position,
+    ask_to_roll,
     is_alive,
     lanes,
     mark_shipped,
@@ -20,11 +24,13 @@ from sekimori.ledger.lanes import (
     pending_bytes,
     read_shipped,
     remove_lane,
+    segment_path,
     segments,
     take_lane,
     written_bytes,
 )
 from sekimori.ledger.record import encode
+from support.limits import put, within
 from support.spool import SEALER, Disk, intent, read_lane, write_lane
 
 figures = st.integers(0, 2**40)
@@ -175,3 +181,60 @@ def test_a_full_disk_leaves_no_half_reserved_file(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         LocalFiles().create(tmp_path / "segment", 1 << 20)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link"])
+def test_a_marker_that_is_no_file_is_named_at_once_and_counts_as_none(tmp_path, kind):
+    lane = write_lane(tmp_path, [[intent(1)]])
+    waiting = pending_bytes(lane)
+    put(kind, lane / SHIPPED)
+    with within(10):
+        with pytest.raises(IntegrityError, match=f"{lane / SHIPPED} can't be read"):
+            read_shipped(lane)
+        assert pending(tmp_path) == {"w1-1": waiting}
+
+
+def test_a_marker_that_is_far_too_long_or_no_text_is_named(tmp_path):
+    lane = write_lane(tmp_path, [[intent(1)]])
+    for content in (b'{"position":"1:0:0:0"}' + b" " * 5000, b'{"position":"\xff"}'):
+        (lane / SHIPPED).write_bytes(content)
+        with pytest.raises(IntegrityError, match="can't be read"):
+            read_shipped(lane)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link"])
+def test_a_lock_that_is_no_file_is_named_at_once(tmp_path, kind):
+    lane = write_lane(tmp_path, [[intent(1)]])
+    put(kind, lane / LOCK)
+    with within(10), pytest.raises(IntegrityError, match=f"{lane / LOCK} is not a plain file"):
+        is_alive(lane)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link"])
+def test_a_segment_that_is_no_file_is_named_at_once_and_measured_as_empty(tmp_path, kind):
+    lane = write_lane(tmp_path, [[intent(1)]])
+    put(kind, segment_path(lane, 1))
+    with within(10):
+        assert pending(tmp_path) == {"w1-1": 0}
+        with pytest.raises(IntegrityError, match=f"{segment_path(lane, 1)} is not a plain file"):
+            read_lane(lane)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link"])
+def test_asking_for_a_new_segment_makes_no_file_elsewhere(tmp_path, kind):
+    lane = write_lane(tmp_path / "spool", [[intent(1)]])
+    put(kind, lane / ROLL, at=tmp_path / "elsewhere")
+    with within(10):
+        ask_to_roll(lane)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_link_among_what_was_given_up_is_removed_and_not_what_it_points_to(tmp_path):
+    lane = write_lane(tmp_path / "spool", [], closed=True)
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    put("link", tmp_path / "spool" / ".gone-x", at=kept)
+    mark_shipped(lane, START, done=True)
+    remove_lane(lane)
+    assert kept.exists()
+    assert list((tmp_path / "spool").iterdir()) == []

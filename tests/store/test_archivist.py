@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Table, insert, select, text, update
 
-from sekimori.ledger.lanes import START, lanes, mark_shipped, read_shipped
+from sekimori.ledger.lanes import LOCK, START, lanes, mark_shipped, read_shipped
 from sekimori.ledger.record import Outcome, Part
 from sekimori.store import archivist as module
 from sekimori.store import following
@@ -23,6 +23,7 @@ from sekimori.store.finding import Query
 from sekimori.store.rows import place
 from sekimori.store.tables import CONTENT, ENTRY, LANE, RECORD
 from support.evidence import ANSWER, PROMPT, Installation, answered, asked, body, refused
+from support.limits import put, within
 
 
 def rows(house: Installation, table: Table) -> list[dict[str, Any]]:
@@ -396,3 +397,20 @@ def _wait_for(condition: Callable[[], object], seconds: float = 5.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.01)
+
+
+def test_a_lane_whose_lock_is_replaced_before_it_is_given_up_stops_no_other(house, monkeypatch):
+    worker = house.worker("w1")
+    worker.write(asked("r1"), answered("r1"))
+    worker.close()
+    with monkeypatch.context() as patched:
+        patched.setattr(type(house.keeper), "covered", lambda *_: 0)
+        house.archivist.run_once()
+    put("pipe", house.spool / "w1" / LOCK)
+    with within(60):
+        house.settle()
+        house.worker("w2").write(asked("r2"))
+        house.settle()
+    assert "lock is not a plain file" in " ".join(house.notes.alarms)
+    assert record(house, "r2")["state"] == "open"
+    assert (house.spool / "w1").exists()

@@ -22,6 +22,7 @@ from sekimori.store.publish import ISSUE_EVERY_US, Publisher, Seals, read_curren
 from sekimori.vault.pointers import PointerSigner
 from sekimori.vault.published import PolicySeal
 from support.evidence import START_US, Installation
+from support.limits import put, within
 
 SERVICES = """
 services:
@@ -214,6 +215,22 @@ def test_what_an_older_release_left_readable_is_overwritten_and_removed(house, p
         file.close()
     assert not [name for name in names if (published / name).exists()]
     assert set(snapshot(published).services) == set()
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link"])
+def test_publishing_writes_through_nothing_that_somebody_left_there(
+    house, publisher, published, tmp_path, kind
+):
+    key = tmp_path / "policy.key"
+    key.write_bytes(b"secret")
+    published.mkdir()
+    for name in (".current.json.draft", f"policy-{'0' * 64}.json"):
+        put(kind, published / name, at=key)
+    with within(60):
+        publisher.publish()
+    assert set(snapshot(published).services) == set()
+    assert key.read_bytes() == b"secret"
+    assert not (published / f"policy-{'0' * 64}.json").exists()
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from contextlib import closing
 import pytest
 from sqlalchemy import select, update
 
+from sekimori.errors import StateError
 from sekimori.ledger.tlog.keys import KeySigner
 from sekimori.ledger.tlog.leaf import LeafSigner
 from sekimori.ledger.tlog.shelf import envelope_path
@@ -18,6 +19,7 @@ from sekimori.store.tables import ENTRY
 from sekimori.store.verify import Scope, verify, worth
 from sekimori.store.verifying.verified import read_verified, write_verified
 from support.evidence import Installation, answered, asked, refused
+from support.limits import put, within
 
 TREE = "gate-1-1-2026Q2"
 
@@ -279,6 +281,41 @@ def test_a_state_that_somebody_edited_counts_as_none(grown):
     assert read_verified(state, bytes(32)) is None
     state.write_bytes(state.read_bytes().replace(b"600", b"601"))
     assert read_verified(state, grown.store_keys.store_key) is None
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link"])
+def test_a_state_that_is_no_file_counts_as_none_and_is_replaced(grown, kind):
+    state, key = grown.folder / "ledger" / "verified.json", grown.store_keys.store_key
+    found = grown.verify().verified
+    put(kind, state)
+    with within(60):
+        assert read_verified(state, key) is None
+        write_verified(state, key, found)
+        assert read_verified(state, key) == found
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link"])
+def test_a_state_is_never_written_through_what_somebody_left_for_its_draft(grown, tmp_path, kind):
+    state, key = grown.folder / "ledger" / "verified.json", grown.store_keys.store_key
+    secret = tmp_path / "store.key"
+    secret.write_bytes(b"secret")
+    put(kind, state.with_name(".verified.json.draft"), at=secret)
+    found = grown.verify().verified
+    with within(60):
+        write_verified(state, key, found)
+    assert read_verified(state, key) == found
+    assert (secret.read_bytes(), state.is_symlink(), state.stat().st_mode & 0o777) == (
+        b"secret",
+        False,
+        0o600,
+    )
+
+
+def test_a_state_that_can_not_be_written_is_one_sentence(grown, tmp_path):
+    (tmp_path / "file").touch()
+    state = tmp_path / "file" / "verified.json"
+    with pytest.raises(StateError, match=f"{state} can't be written"):
+        write_verified(state, grown.store_keys.store_key, grown.verify().verified)
 
 
 def test_the_trees_of_another_node_are_checked_from_the_database(migrated_url, tmp_path):

@@ -6,7 +6,7 @@ import stat
 import pytest
 
 from sekimori.errors import KeyAccessError
-from sekimori.vault.files import make_folder, read_secret, write_secret
+from sekimori.vault.files import destroy_secret, make_folder, read_secret, write_secret
 
 
 @pytest.fixture
@@ -68,3 +68,11 @@ def test_what_root_writes_into_a_folder_of_another_user_becomes_that_users(folde
     write_secret(folder / "kek" / "epoch.key", b"secret")
     for path in (folder / "kek", folder / "kek" / "epoch.key"):
         assert (path.stat().st_uid, path.stat().st_gid) == (12345, 54321)
+
+
+def test_zeros_never_go_through_a_link(folder):
+    (folder / "other").write_bytes(b"secret")
+    (folder / "key").symlink_to(folder / "other")
+    with pytest.raises(KeyAccessError, match="can't be destroyed"):
+        destroy_secret(folder / "key")
+    assert (folder / "other").read_bytes() == b"secret"

@@ -15,10 +15,12 @@ import msgspec
 from sekimori.addons.noted import drop_older
 from sekimori.errors import SekimoriError
 from sekimori.governance.interstitial import Page
+from sekimori.ledger.files import open_new, read_plain
 from sekimori.vault.published import PolicySeal
 
 _KEPT_S = 3600
 _SWEEP_S = 60.0
+_MOST = 1 << 24
 
 
 class KeptPages:
@@ -38,7 +40,8 @@ class KeptPages:
             drop_older(self._folder, now - _KEPT_S)
         sealed = self._seal.seal(msgspec.msgpack.encode(page), "page", page.id)
         part = self._folder / f"{page.id}.{os.getpid()}.part"
-        part.write_bytes(sealed)
+        with os.fdopen(open_new(part, 0o600), "wb") as opened:
+            opened.write(sealed)
         part.rename(self._folder / page.id)
 
     def find(self, id_: str) -> Page | None:
@@ -46,7 +49,7 @@ class KeptPages:
         if len(id_) != _ID or not id_.isalnum():
             return None
         try:
-            sealed = (self._folder / id_).read_bytes()
+            sealed = read_plain(self._folder / id_, _MOST)
             return msgspec.msgpack.decode(self._seal.open(sealed, "page", id_), type=Page)
         except (FileNotFoundError, SekimoriError, msgspec.DecodeError):
             return None

@@ -19,6 +19,8 @@ from sekimori.policy.people import canonical_name
 _KEPT_S = 2 * 86_400
 _SWEEP_S = 600.0
 _REMEMBERED = 65_536
+# The folder may be written by others: no link is followed to another file, no pipe waited for.
+_MARKING = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 class Noted:
@@ -44,7 +46,7 @@ class Noted:
     def remember(self, user: str, what: str) -> None:
         """Keep that ``user`` said ``what``."""
         name = self._name(user, what)
-        os.close(os.open(self._folder / name, os.O_WRONLY | os.O_CREAT, 0o600))
+        os.close(os.open(self._folder / name, _MARKING, 0o600))
         self._keep(name)
         self._sweep()
 

@@ -19,6 +19,8 @@ from sekimori.policy.people import canonical_name
 from sekimori.policy.period import day_of
 
 _MINUTE_US = 60_000_000
+# The folder may be written by others: no link is followed to another file, no pipe waited for.
+_COUNTING = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _MINUTES, _DAYS = "m", "d"
 _KEPT_S = {_MINUTES: 300.0, _DAYS: 2 * 86_400.0}
 _SWEEP_S = {_MINUTES: 60.0, _DAYS: 600.0}
@@ -48,7 +50,7 @@ class Rates:
 
     def _take(self, window: tuple[str, int, str, str]) -> int:
         name = hmac.digest(self._key, b"rate\0" + msgspec.json.encode(window), "sha256").hex()
-        file = os.open(self._folder / window[0] / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        file = os.open(self._folder / window[0] / name, _COUNTING, 0o600)
         try:
             # Appending first: of two workers at the same instant only one finds the last place free.
             os.write(file, b".")

@@ -5,6 +5,7 @@ What is written meanwhile is not waited for, so that a busy gate can't hold a co
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -29,6 +30,7 @@ def catch_up(places: Places, *, longest: float = LONGEST) -> bool:
 
 def _ends(spool: Path) -> dict[str, tuple[int, int]]:
     """Say, for each lane that is not shipped, where it ends now: segment and bytes."""
+    from sekimori.ledger.files import open_plain
     from sekimori.ledger.lanes import pending, segment_path, segments, written_bytes
 
     ends = {}
@@ -37,7 +39,7 @@ def _ends(spool: Path) -> dict[str, tuple[int, int]]:
         if not waiting or not numbers:
             continue
         try:
-            with segment_path(spool / lane, numbers[-1]).open("rb") as segment:
+            with os.fdopen(open_plain(segment_path(spool / lane, numbers[-1])), "rb") as segment:
                 ends[lane] = (numbers[-1], written_bytes(segment.fileno()))
         except FileNotFoundError:  # shipped and deleted while we looked
             continue

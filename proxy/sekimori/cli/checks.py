@@ -18,9 +18,11 @@ from pathlib import Path
 from sekimori.cli.config import Config
 from sekimori.cli.places import Places
 from sekimori.cli.units import Address
-from sekimori.errors import KeyAccessError, StateError
+from sekimori.errors import IntegrityError, KeyAccessError, StateError
+from sekimori.ledger.files import open_plain, read_plain
 
 FORMAT = 1
+_MOST_FORMAT = 4096
 _BACKLOG = 1024
 _TRIES = 5
 _BETWEEN_TRIES = 0.05
@@ -74,10 +76,10 @@ def check_folder(folder: Path, option: str, *, write: bool = True) -> None:
 def is_first_start(places: Places) -> bool:
     """Tell a first start from a later one; refuse a folder that is neither."""
     try:
-        found = places.format.read_text(encoding="ascii").strip()
+        found = read_plain(places.format, _MOST_FORMAT).decode("ascii").strip()
     except FileNotFoundError:
         return _nothing_yet(places)
-    except (OSError, UnicodeDecodeError) as error:
+    except (IntegrityError, OSError, UnicodeDecodeError) as error:
         raise StateError(f"{places.format} cannot be read.", hint="Restore it from a backup.") from error
     if not found.isdecimal() or int(found) > FORMAT:
         raise StateError(
@@ -155,7 +157,7 @@ def only_one(places: Places, roles: tuple[str, ...] = ()) -> Iterator[None]:
             f"`sekimori up` already runs on {places.data} and serves {' and '.join(roles)}.",
             hint="Stop it first, or name another folder with --data.",
         )
-    descriptor = os.open(places.lock(roles), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    descriptor = _open_lock(places.lock(roles))
     try:
         if not _taken(descriptor):
             raise StateError(
@@ -167,6 +169,19 @@ def only_one(places: Places, roles: tuple[str, ...] = ()) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _open_lock(path: Path) -> int:
+    # It is written to: a link would lead to any file of ours, the keys among them.
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        descriptor = os.open(path, flags, 0o640)
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return descriptor
+        os.close(descriptor)
+    except OSError as error:
+        raise StateError(f"{path} cannot be opened: {error.strerror}.") from error
+    raise StateError(f"{path} is not a plain file.", hint="Remove it; it holds nothing but a lock.")
 
 
 def _taken(descriptor: int) -> bool:
@@ -189,7 +204,7 @@ def _holder(descriptor: int) -> str:
 def running(places: Places, roles: tuple[str, ...] = ()) -> bool:
     """Tell whether an ``up``, or whoever serves ``roles``, is at work on this data folder now."""
     try:
-        descriptor = os.open(places.lock(roles), os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = open_plain(places.lock(roles))
     except FileNotFoundError:
         return False
     try:

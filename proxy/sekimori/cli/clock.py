@@ -5,20 +5,24 @@ Times in the record must not lie; the wall clock is the only one that survives a
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-from sekimori.errors import ClockError, StateError
+from sekimori.errors import ClockError, IntegrityError, StateError
+from sekimori.ledger.files import open_new, read_plain
 
 TOLERANCE_US = 5_000_000
+_MOST = 32
+_MODE = 0o640
 
 
 def last_seen(file: Path) -> int:
     """Return the remembered time in microseconds, 0 where nothing was remembered yet."""
     try:
-        return int(file.read_text(encoding="ascii"))
+        return int(read_plain(file, _MOST).decode("ascii"))
     except FileNotFoundError:
         return 0
-    except ValueError as error:
+    except (IntegrityError, ValueError) as error:
         raise StateError(
             f"{file} does not hold a time.", hint="Check that the clock is right, then remove that file."
         ) from error
@@ -40,6 +44,7 @@ def remember(file: Path, now_us: int) -> int:
     seen = last_seen(file)
     if now_us > seen:
         fresh = file.with_suffix(".new")
-        fresh.write_text(str(now_us), encoding="ascii")
+        with os.fdopen(open_new(fresh, _MODE), "wb") as opened:
+            opened.write(str(now_us).encode("ascii"))
         fresh.replace(file)  # whole or not at all, whenever the power goes
     return max(0, seen - now_us)

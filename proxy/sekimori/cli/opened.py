@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from sekimori.cli.places import Places
 from sekimori.errors import KeyAccessError, StateError
+from sekimori.ledger.files import read_plain
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from sekimori.vault.content import ContentCipher
     from sekimori.vault.names import NameSeal
     from sekimori.vault.published import PolicySeal
+
+_MOST_NAME = 256
 
 
 def now_us() -> int:
@@ -140,7 +143,7 @@ def node(places: Places) -> str:
     if not places.url:
         return "1"
     try:
-        return places.node.read_text(encoding="ascii").strip()
+        return read_plain(places.node, _MOST_NAME).decode("ascii").strip()
     except FileNotFoundError:
         name = secrets.token_hex(4)
     with os.fdopen(os.open(places.node, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

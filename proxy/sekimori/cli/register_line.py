@@ -19,6 +19,7 @@ from sekimori.cli.times import JST
 from sekimori.cli.trees import log_keys
 from sekimori.errors import IntegrityError, StateError
 from sekimori.ledger.envelope import decode_envelope
+from sekimori.ledger.files import read_plain
 from sekimori.ledger.tlog.checkpoint import Checkpoint, log_verifier, open_checkpoint
 from sekimori.ledger.tlog.disk import LocalTree
 from sekimori.ledger.tlog.note import Verifier
@@ -26,6 +27,7 @@ from sekimori.ledger.tlog.shelf import CHECKPOINT, Shelf
 from sekimori.store.superlog_keeper import names_of_super, super_name
 
 _ORIGIN_DIGITS = 16
+_MOST = 1 << 20
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -92,7 +94,7 @@ def read_line(places: Places) -> RegisterLine:
 
 def _published(folder: Path) -> bytes:
     try:
-        return (folder / CHECKPOINT).read_bytes()
+        return read_plain(folder / CHECKPOINT, _MOST)
     except FileNotFoundError:
         return b""
 

@@ -24,6 +24,7 @@ from OpenSSL import SSL
 from sekimori.addons.peers import is_to_proxy
 from sekimori.catalogue.hosts import HostError, canonical_host
 from sekimori.errors import ConfigError
+from sekimori.gate.keyfiles import write_atomically
 from sekimori.gate.leaf import LeafMint, NoLeafError
 from sekimori.gate.listener import Listener
 
@@ -135,5 +136,5 @@ def upstream_trust(ca_file: str, folder: Path) -> Path:
     # Encoded anew: a private key that somebody left in the file must not be copied along.
     bundle += b"\n" + b"".join(cert.public_bytes(serialization.Encoding.PEM) for cert in own)
     path = folder / "upstream-roots.pem"
-    path.write_bytes(bundle)
+    write_atomically(path, bundle, mode=0o600)
     return path

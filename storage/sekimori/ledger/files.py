@@ -8,9 +8,13 @@ PostgreSQL's wiki, 2018).
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
+import stat
 from pathlib import Path
 
+from sekimori.errors import IntegrityError
 from sekimori.ledger.seams import FileId
 
 FILE_MODE = 0o660
@@ -81,11 +85,52 @@ def fsync_folder(path: Path) -> None:
         os.close(folder)
 
 
-def replace_file(path: Path, data: bytes) -> None:
+def open_plain(path: Path) -> int:
+    """Open a file to read it, in a folder where others write; raises IntegrityError for anything but a file.
+
+    A link is not followed, and no pipe or device is waited for.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):
+            raise IntegrityError(f"{path} is not a plain file.") from error
+        raise
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise IntegrityError(f"{path} is not a plain file.")
+    return handle
+
+
+def read_plain(path: Path, most: int) -> bytes:
+    """Read such a file whole; raises IntegrityError also for one of more than ``most`` bytes."""
+    with os.fdopen(open_plain(path), "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > most:
+            raise IntegrityError(f"{path} has {size} bytes; no such file has more than {most}.")
+        return file.read(size)
+
+
+def open_new(path: Path, mode: int = FILE_MODE) -> int:
+    """Open a new file to write it, in place of whatever stands under its name: a left-over, or a trap."""
+    clear(path)
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
+
+
+def clear(path: Path) -> None:
+    """Remove whatever stands under a name that is ours; a link goes, what it points to stays."""
+    try:
+        path.unlink(missing_ok=True)
+    except (IsADirectoryError, PermissionError):  # the second is what POSIX says of a folder
+        if not stat.S_ISDIR(path.lstat().st_mode):
+            raise
+        shutil.rmtree(path)
+
+
+def replace_file(path: Path, data: bytes, mode: int = FILE_MODE) -> None:
     """Put new content under a name at once and durably: a reader sees the old or the new, whole."""
     draft = path.with_name(f".{path.name}.draft")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE)
-    with os.fdopen(handle, "wb") as file:
+    with os.fdopen(open_new(draft, mode), "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

@@ -11,20 +11,28 @@ import contextlib
 import fcntl
 import os
 import re
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from sekimori.errors import IntegrityError, StateError
-from sekimori.ledger.files import FILE_MODE, FOLDER_MODE, fsync_folder, replace_file
+from sekimori.ledger.files import (
+    FILE_MODE,
+    FOLDER_MODE,
+    clear,
+    fsync_folder,
+    open_plain,
+    read_plain,
+    replace_file,
+)
 from sekimori.ledger.frames import is_lane_name
 
 LOCK, SHIPPED, ROLL = "lock", "shipped.json", "roll"
 _SEGMENT = re.compile(r"seg-(\d{6,})\.spool")
 _GONE = ".gone-"
 _PAGE = 4096
+_MOST_SHIPPED = 4096
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -141,7 +149,7 @@ def _take_lock(folder: Path) -> int:
 def is_alive(lane_dir: Path) -> bool:
     """Tell whether the lane's writer still holds its lock."""
     try:
-        lock = os.open(lane_dir / LOCK, os.O_RDONLY | os.O_CLOEXEC)
+        lock = open_plain(lane_dir / LOCK)
     except FileNotFoundError as error:
         if not segments(lane_dir):
             return False  # its writer died before it wrote anything
@@ -162,10 +170,10 @@ def is_alive(lane_dir: Path) -> bool:
 def read_shipped(lane_dir: Path) -> Shipped:
     """Read how far the archivist got; the start if it never came by."""
     try:
-        return msgspec.json.decode((lane_dir / SHIPPED).read_bytes(), type=Shipped)
+        return msgspec.json.decode(read_plain(lane_dir / SHIPPED, _MOST_SHIPPED), type=Shipped)
     except FileNotFoundError:
         return Shipped()
-    except (msgspec.DecodeError, OSError) as error:
+    except (IntegrityError, msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
         raise IntegrityError(f"The file {lane_dir / SHIPPED} can't be read.") from error
 
 
@@ -186,8 +194,10 @@ def mark_shipped(
 
 def ask_to_roll(lane_dir: Path) -> None:
     """Ask a lane's writer to begin a new segment, so that the one it writes can be given up."""
-    with contextlib.suppress(FileNotFoundError):  # finished meanwhile
-        (lane_dir / ROLL).touch(FILE_MODE)
+    # Finished meanwhile, or a trap stands there: nothing but room on the disk waits for the answer.
+    with contextlib.suppress(OSError):
+        flags = os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        os.close(os.open(lane_dir / ROLL, flags, FILE_MODE))
 
 
 def remove_lane(lane_dir: Path) -> None:
@@ -197,7 +207,7 @@ def remove_lane(lane_dir: Path) -> None:
     lane_dir.rename(lane_dir.with_name(_GONE + lane_dir.name))
     fsync_folder(lane_dir.parent)
     for path in lane_dir.parent.glob(f"{_GONE}*"):
-        shutil.rmtree(path)
+        clear(path)
 
 
 def pending(spool_dir: Path) -> dict[str, int]:
@@ -208,8 +218,8 @@ def pending(spool_dir: Path) -> dict[str, int]:
 def pending_bytes(lane_dir: Path) -> int:
     """Return how many bytes of a lane wait; costs a handful of reads, whatever the size.
 
-    Headers are not counted, and a marker that can't be read counts as none. What vanishes while we look
-    was shipped meanwhile.
+    Headers are not counted, a marker that can't be read counts as none, and what stands in the place of a
+    segment as empty. What vanishes while we look was shipped meanwhile.
     """
     try:
         shipped = read_shipped(lane_dir)
@@ -226,8 +236,8 @@ def pending_bytes(lane_dir: Path) -> int:
 
 def _unshipped(path: Path, position: Position, number: int) -> int:
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
+        handle = open_plain(path)
+    except (FileNotFoundError, IntegrityError):
         return 0
     try:
         start = position.offset if number == position.segment else 0

@@ -10,6 +10,7 @@ from typing import Self
 
 from sekimori.errors import IntegrityError
 from sekimori.ledger import frames
+from sekimori.ledger.files import open_plain
 from sekimori.ledger.frames import FrameHead, SegmentHeader
 from sekimori.ledger.lanes import segment_path, written_bytes
 
@@ -30,7 +31,7 @@ class SegmentReader:
         self.number = number
         self._path = segment_path(lane_dir, number)
         try:
-            self._handle = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            self._handle = open_plain(self._path)
         except FileNotFoundError as error:
             raise IntegrityError(f"Segment {number} of lane {lane_dir.name} is missing.") from error
         try:

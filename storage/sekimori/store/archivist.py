@@ -137,10 +137,7 @@ class Archivist:
                 for piece in self._follow(folder):
                     progress += piece
             except IntegrityError as fault:
-                sentence = f"Lane {folder.name} is left alone: {fault}"
-                self._lanes.refused.add(folder.name)
-                self._watch.alarm(sentence)
-                progress += Progress(alarms=(sentence,))
+                progress += Progress(alarms=(self._refuse(folder.name, fault),))
         # A lane that ended waits for nothing but its checkpoint.
         more = self._keeper.step(force=progress.finished > 0)
         self._give_up_covered()
@@ -150,6 +147,12 @@ class Archivist:
         """Let the trees publish what waits, and give up what they cover."""
         self._keeper.close()
         self._give_up_covered(now=True)
+
+    def _refuse(self, name: str, fault: IntegrityError) -> str:
+        sentence = f"Lane {name} is left alone: {fault}"
+        self._lanes.refused.add(name)
+        self._watch.alarm(sentence)
+        return sentence
 
     # --- into the database -----------------------------------------------------------------------
 
@@ -285,14 +288,20 @@ class Archivist:
         for name, lane in list(self._lanes.followed.items()):
             if name in self._lanes.refused:
                 continue
-            covered = self._keeper.covered(name)
-            if lane.remove(covered):
-                del self._lanes.followed[name]
-                if self._recent is not None:
-                    self._recent.forget(name)
-                (self._lanes.known or set()).discard(name)
-            else:
-                lane.mark(covered, self._clock(), now=now)
+            try:
+                self._let_go(name, lane, now=now)
+            except IntegrityError as fault:
+                self._refuse(name, fault)
+
+    def _let_go(self, name: str, lane: FollowedLane, *, now: bool) -> None:
+        covered = self._keeper.covered(name)
+        if not lane.remove(covered):
+            lane.mark(covered, self._clock(), now=now)
+            return
+        del self._lanes.followed[name]
+        if self._recent is not None:
+            self._recent.forget(name)
+        (self._lanes.known or set()).discard(name)
 
 
 def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:

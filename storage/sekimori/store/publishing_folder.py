@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from sekimori.ledger.files import fsync_folder
+from sekimori.ledger.files import clear, fsync_folder, open_new
 from sekimori.vault.files import destroy_secret
 from sekimori.vault.pointers import Pointer
 from sekimori.vault.published import PolicySeal
@@ -47,7 +47,7 @@ class PublishingFolder:
 
     def _write(self, name: str, data: bytes) -> None:
         draft = self.path / f".{name}.draft"
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        handle = open_new(draft, 0o600)
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
@@ -69,4 +69,7 @@ class PublishingFolder:
         for kind in ("policy", "people"):
             for name in (f"{kind}-*.json", f".{kind}-*.json.draft"):
                 for path in self.path.glob(name):
-                    destroy_secret(path)
+                    if path.is_symlink() or not path.is_file():
+                        clear(path)  # nothing that a release wrote
+                    else:
+                        destroy_secret(path)

@@ -76,7 +76,9 @@ def destroy_secret(path: Path) -> None:
     """
     try:
         with contextlib.suppress(FileNotFoundError):
-            with path.open("r+b", buffering=0) as file:
+            # Some of what is destroyed lies where others write: zeros must not go through their links.
+            flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+            with os.fdopen(os.open(path, flags), "r+b", buffering=0) as file:
                 file.write(bytes(os.fstat(file.fileno()).st_size))
                 os.fsync(file.fileno())
             path.unlink()

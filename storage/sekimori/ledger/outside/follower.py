@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from sekimori.errors import SekimoriError
+from sekimori.errors import IntegrityError, SekimoriError
+from sekimori.ledger.files import read_plain
 from sekimori.ledger.outside.timestamps import DATA_SUFFIX, SUFFIX, Authority, newest, store_stamp
 from sekimori.ledger.outside.witnessed import Mark, Standing, standing
 from sekimori.ledger.outside.worm import WormFolder
@@ -22,6 +23,7 @@ from sekimori.ledger.tlog.shelf import CHECKPOINT, VKEY
 _TICK_SECONDS = 1.0
 _RETRY_SECONDS = 60.0
 _TOUCH_SECONDS = 5
+_MOST = 1 << 20
 
 
 class Told(Protocol):
@@ -105,12 +107,12 @@ class Follower:
 
     def _published(self) -> bytes:
         try:
-            return (self.log() / CHECKPOINT).read_bytes()
-        except OSError:
+            return read_plain(self.log() / CHECKPOINT, _MOST)
+        except (IntegrityError, OSError):
             return b""  # not there yet: the age of the mark tells, if that lasts
 
     def _read(self, data: bytes) -> None:
-        log = self.key() or parse_vkey((self.log() / VKEY).read_text(encoding="ascii").strip())
+        log = self.key() or parse_vkey(read_plain(self.log() / VKEY, _MOST).decode("ascii").strip())
         found = standing(data, log, self.witnesses, self.quorum)
         self._seen, self._standing = data, found
         if self.mark is not None and found.witnessed >= self._touched + _TOUCH_SECONDS:

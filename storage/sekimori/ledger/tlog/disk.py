@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import shutil
-import stat
 from collections.abc import Callable
 from pathlib import Path
 
-from sekimori.errors import IntegrityError, StateError
-from sekimori.ledger.files import FILE_MODE, FOLDER_MODE, fsync_folder
+from sekimori.errors import StateError
+from sekimori.ledger.files import FILE_MODE, FOLDER_MODE, fsync_folder, open_new, read_plain
 from sekimori.ledger.tlog.tiles import MAX_ENTRY_BYTES, WIDTH
 
 _MOST = WIDTH * (MAX_ENTRY_BYTES + 2)
@@ -42,8 +40,7 @@ class LocalTree:
 
     def write(self, path: Path, data: bytes) -> None:
         """Write a file whole and sync it; what fsync says is believed once (see ``ledger.files``)."""
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
-        with os.fdopen(os.open(path, flags, FILE_MODE), "wb") as file:
+        with os.fdopen(open_new(path), "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -61,17 +58,7 @@ class LocalTree:
 
         Whoever can write to the folder must not send its readers to a device that never ends.
         """
-        try:
-            handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-        except OSError as error:
-            if error.errno in (errno.ELOOP, errno.ENXIO):
-                raise IntegrityError(f"{path} is not a plain file.") from error
-            raise
-        with os.fdopen(handle, "rb") as file:
-            found = os.fstat(file.fileno())
-            if not stat.S_ISREG(found.st_mode) or found.st_size > _MOST:
-                raise IntegrityError(f"{path} is not a plain file, or larger than a log's files are.")
-            return file.read()
+        return read_plain(path, _MOST)
 
     def remove(self, path: Path) -> None:
         """Remove a folder of files, if it is there."""

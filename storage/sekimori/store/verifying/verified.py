@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import hmac
 import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sekimori.ledger.files import fsync_folder
+from sekimori.errors import IntegrityError, StateError
+from sekimori.ledger.files import clear, read_plain, replace_file
 from sekimori.store.verifying.trees import Resumed
 from sekimori.vault.derive import derive
 
 _VERSION = 1
 _MODE = 0o600
+_MOST = 1 << 26
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +34,8 @@ class Verified:
 def read_verified(path: Path, store_key: bytes) -> Verified | None:
     """Return what was left by an earlier check; None where there is nothing that can be believed."""
     try:
-        said, mac = path.read_bytes().rsplit(b"\n", 2)[:2]
-    except (FileNotFoundError, ValueError):
+        said, mac = read_plain(path, _MOST).rsplit(b"\n", 2)[:2]
+    except (FileNotFoundError, IntegrityError, ValueError):
         return None
     if not hmac.compare_digest(_mac(store_key, said), mac):
         return None
@@ -53,14 +54,13 @@ def write_verified(path: Path, store_key: bytes, verified: Verified) -> None:
     trees = {name: (one.size, [node.hex() for node in one.nodes]) for name, one in verified.trees.items()}
     fields = {"v": _VERSION, "lanes": verified.lanes, "trees": trees, "time_us": verified.time_us}
     said = json.dumps(fields, sort_keys=True).encode()
-    draft = path.with_name(f".{path.name}.draft")
-    draft.parent.mkdir(mode=0o700, exist_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _MODE), "wb") as file:
-        file.write(said + b"\n" + _mac(store_key, said) + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-    fsync_folder(path.parent)
+    try:
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        if path.is_dir():
+            clear(path)  # no file can be put over a folder
+        replace_file(path, said + b"\n" + _mac(store_key, said) + b"\n", _MODE)
+    except OSError as error:
+        raise StateError(f"{path} can't be written: {error.strerror}.") from error
 
 
 def _mac(store_key: bytes, said: bytes) -> bytes:
