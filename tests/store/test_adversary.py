@@ -50,6 +50,7 @@ from sekimori.store.verifying.verified import read_verified, write_verified
 from sekimori.vault.sealing import SegmentSealer
 from support.adversary import EVIL, MADE_GONE, OF_RECORD, Scene, Town, erase, settle
 from support.evidence import Worker, answered, asked
+from support.limits import put, within
 from support.spool import commit, keyed
 from support.storekeys import SIGNING_KEY
 from support.tlog import GATE, MemoryLocks
@@ -134,6 +135,10 @@ def town(request, tmp_path):
     made.close()
 
 
+LONGEST = 120.0
+"""Of a check or an archivist's work that was sent to something that never ends."""
+
+
 def exit_status(town: Town, scope: Scope) -> tuple[int, set[str]]:
     """Return what ``sekimori verify`` would end with, and what it would name."""
     try:
@@ -155,13 +160,16 @@ def test_each_attack_is_noticed_by_whom_the_page_says(town, line):
     ATTACKS[line.attack](town)
     if line.by in ("archivist", "witness"):
         # What the archivist heard of before it was restarted it may have told already.
-        alarms = " ".join(town.archivist_alarms(remembered if line.by == "witness" else ()))
+        with within(LONGEST):
+            alarms = " ".join(town.archivist_alarms(remembered if line.by == "witness" else ()))
         assert line.said in alarms
     scope = Scope(signatures=line.by == "verify --signatures")
     if line.by == "verify --since-last":
         state = town.ledger / "verified.json"
-        scope = Scope(since=read_verified(state, town.house.store_keys.store_key))
-    code, named = exit_status(town, scope)
+        with within(LONGEST):
+            scope = Scope(since=read_verified(state, town.house.store_keys.store_key))
+    with within(LONGEST):
+        code, named = exit_status(town, scope)
     assert (code, set(line.named) - named) == (line.exit, set())
     if line.by == "witness":
         asked_now = town.house.verify(recalled=[Recalled("w1", "super", one) for one in remembered])
@@ -674,6 +682,51 @@ def far_number(town):
 
 
 @attack
+def add_trigger(town):
+    if town.is_embedded:
+        town.execute(
+            "CREATE TRIGGER keep BEFORE DELETE ON data_key BEGIN SELECT RAISE(IGNORE); END",
+        )
+    else:
+        town.execute(
+            "CREATE FUNCTION ignored() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
+            "CREATE TRIGGER keep BEFORE DELETE ON data_key FOR EACH ROW EXECUTE FUNCTION ignored()",
+        )
+
+
+@attack
+def double_order(town):
+    if town.is_embedded:
+        town.execute(
+            "CREATE TABLE other AS SELECT * FROM event",
+            "DROP TABLE event",
+            "ALTER TABLE other RENAME TO event",
+        )
+    else:
+        town.execute("ALTER TABLE event DROP CONSTRAINT event_pkey")
+    town.edit("INSERT INTO event SELECT * FROM event WHERE id='erasure-1'")
+
+
+@attack
+def drop_index(town):
+    town.execute("DROP INDEX record_by_time")
+
+
+@attack
+def poison_index(town):
+    if not town.is_embedded:
+        town.edit("UPDATE pg_index SET indisvalid=false WHERE indexrelid='record_by_time'::regclass")
+        return
+    (made,) = town.values("SELECT sql FROM sqlite_master WHERE name='record_by_time'")
+    town.execute("DROP INDEX record_by_time", f"{made} WHERE rid<>'r009'")
+    town.execute(
+        "PRAGMA writable_schema=ON",
+        f"UPDATE sqlite_master SET sql='{made}' WHERE name='record_by_time'",
+        "PRAGMA writable_schema=OFF",
+    )
+
+
+@attack
 def another_kind(town):
     if town.is_embedded:
         town.edit(
@@ -698,6 +751,12 @@ def edit_before_last_check(town):
 def forge_last_check(town):
     state = town.ledger / "verified.json"
     write_verified(state, bytes(32), town.verify().verified)
+    edit_seal(town)
+
+
+@attack
+def endless_last_check(town):
+    put("pipe", town.ledger / "verified.json")
     edit_seal(town)
 
 
@@ -806,6 +865,13 @@ def endless_file(town):
         path.unlink()
     os.mkfifo(pipe)
     link.symlink_to("/dev/zero")
+
+
+@attack
+def folder_for_file(town):
+    bundles = [newest(town, tree, "entries") for tree in (FIRST, "super")]
+    for path in (*bundles, town.ledger / LATER / "checkpoint"):
+        put("folder", path)
 
 
 @attack
@@ -952,6 +1018,22 @@ def lie_in_marker(town):
 def break_marker(town):
     gate(town).die()
     (town.house.spool / "w9-1" / SHIPPED).mkdir()
+
+
+@attack
+def endless_marker(town):
+    gate(town).die()
+    put("pipe", town.house.spool / "w9-1" / SHIPPED)
+
+
+@attack
+def endless_lock(town):
+    put("pipe", waiting(town).with_name(LOCK))
+
+
+@attack
+def endless_segment(town):
+    put("pipe", waiting(town))
 
 
 # --- older copies ------------------------------------------------------------------------------------

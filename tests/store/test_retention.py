@@ -156,6 +156,21 @@ def test_what_is_over_all_at_once_goes_in_one_step(house):
     assert house.verify().faults == ()
 
 
+@pytest.mark.parametrize("year", [1970, 2019])
+def test_what_a_broken_clock_stamped_expires_without_a_false_alarm(house, year):
+    worker = house.worker("w1-a")
+    worker.write(asked("old", time_us=at(year, 10)), answered("old", time_us=at(year, 10) + 1))
+    worker.close()
+    house.archivist.run_once()
+    house.settle()
+    done = retirer(house, at(2030, 1)).run(by="os: root")
+    assert done is not None
+    assert {stock.month for stock in done.due} == {"2020-01"}
+    house.settle()
+    report = house.verify()
+    assert (report.faults, report.verdicts["expired"]) == ((), 2)
+
+
 def test_the_leaf_of_a_retirement_names_classes_and_months_and_nobody(house):
     fill(house)
     done = retirer(house, at(2027, 5, 2)).run(by="os: root")

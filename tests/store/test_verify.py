@@ -24,6 +24,7 @@ from sekimori.store.policies import PolicyRepo
 from sekimori.store.surveying import Wanted
 from sekimori.store.tables import METADATA
 from sekimori.store.verify import COVERS, Scope, verify
+from support.adversary import account
 from support.evidence import answered, asked, body, refused
 from support.governed import exchanged
 
@@ -60,6 +61,7 @@ def stored(house):
 @pytest.fixture
 def lived_in(stored):
     """The same, some time later: a conversation went on, a large file came, one was erased, holds came and went."""
+    account(stored, lambda people: people.add("sato", now_us=stored.clock(), roles=["auditor"]))
     worker = stored.worker("w1-2")
     talk = [{"role": "user", "content": "前回の会議録です。" + "予算は承認された。" * 40}]
     large = [*talk, {"role": "user", "content": random.Random(7).randbytes(40_000).hex()}]
@@ -331,6 +333,23 @@ def test_a_database_file_that_is_broken_inside_is_named_and_not_hidden(embedded)
     report = stored.verify()
     assert not report.ok
     assert ("database", "", "altered") in {(fault.table, fault.key, fault.what) for fault in report.faults}
+
+
+def test_a_text_that_is_none_is_named_with_its_row_and_hides_no_fault_met_before(embedded):
+    worker = embedded.worker("w1")
+    worker.write(asked("r3"), answered("r3"))
+    worker.close()
+    embedded.archivist.run_once()
+    embedded.settle()
+    embedded.edit(
+        "UPDATE record SET state=CAST(X'ff' AS TEXT) WHERE rid='r3'",
+        "UPDATE data_key SET sealed=zeroblob(60)",
+        "CREATE INDEX of_somebody ON record (state)",
+        "DROP INDEX record_by_time",
+    )
+    faults = {(fault.table, fault.key, fault.what) for fault in embedded.verify().faults}
+    assert ("record", "r3", "altered") in faults
+    assert ("schema", "record_by_time", "missing") in faults
 
 
 def test_verify_beside_a_running_archivist_raises_no_false_alarm(house):

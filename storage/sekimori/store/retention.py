@@ -84,12 +84,12 @@ def subject_slot(user: str, klass: str, time_us: int) -> Slot:
     # No account has such a name: a worker made it up.
     if len(name.encode()) > MAX_NAME_BYTES or is_shared(name):
         return unknown_slot(time_us)
-    return Slot(name, klass, _month(time_us))
+    return Slot(name, klass, slot_month(time_us))
 
 
 def unknown_slot(time_us: int) -> Slot:
     """Return the slot of what nobody can be named for."""
-    return Slot("", UNKNOWN, _month(time_us))
+    return Slot("", UNKNOWN, slot_month(time_us))
 
 
 def metadata_slot(slot: Slot) -> Slot:
@@ -133,7 +133,8 @@ def _later(month: str, months: int) -> str:
     return f"{year:04}-{number + 1:02}"
 
 
-def _month(time_us: int) -> str:
+def slot_month(time_us: int) -> str:
+    """Return the month of the data key that keeps what was stamped then."""
     # What a broken clock stamps shares one month on either side: it must get into the store too.
     return _month_of_hour(min(max(time_us, BEFORE.end_us - 1), AFTER.start_us) // _HOUR_US)
 

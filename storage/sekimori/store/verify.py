@@ -65,6 +65,7 @@ from sekimori.store.verifying.groves import Grove
 from sekimori.store.verifying.memories import Outside
 from sekimori.store.verifying.pool import Crew, Found, Task
 from sekimori.store.verifying.recalled import Recalled, contradicted
+from sekimori.store.verifying.schema import garbled, reshaped
 from sekimori.store.verifying.shape import misshapen
 from sekimori.store.verifying.statements import Stated, StatementCheck, unfitting
 from sekimori.store.verifying.trees import TreeFound
@@ -202,7 +203,9 @@ def verify(
             check.faults += contradicted(outside, recalled)
         check.run(shipped or {}, policies or NameSeal(keys.store_key))
     except (sql.OperationalError, sql.ProgrammingError) as fault:
-        if not check.misshapen:
+        with reading(engine) as connection:
+            check.faults += (unreadable := list(garbled(connection)))
+        if not check.misshapen and not unreadable:
             raise StateError(f"The database cannot be read: {fault.orig}.", hint="Try again.") from fault
         check.faults.append(Fault("database", "", "altered", _UNCHECKED))
     except sql.DatabaseError as fault:
@@ -254,6 +257,7 @@ class _Check:
         with reading(self._engine) as connection:
             self._counts = _counts(connection)
             read = [table for table in _TABLES if scope.index or table not in _READ_BY_INDEX]
+            self.faults += reshaped(connection, thorough=scope.index and scope.since is None)
             strange = list(misshapen(connection, read))
             self.faults += strange
             self.misshapen = bool(strange)

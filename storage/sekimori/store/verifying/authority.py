@@ -16,12 +16,11 @@ from sqlalchemy import Connection, select
 from sekimori.errors import IntegrityError
 from sekimori.store import events
 from sekimori.store.events import Event, open_event
-from sekimori.store.retention import METADATA
+from sekimori.store.retention import METADATA, slot_month
 from sekimori.store.retiring import ALL_ENDS
 from sekimori.store.rows import READING, Cipher
 from sekimori.store.tables import EVENT
 from sekimori.store.verifying.faults import Fault, Verdict
-from sekimori.vault.slots import month_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,7 @@ class Authority:
         """Say by what authority a record is gone, None where there is none; ``record`` is its index row."""
         if (verdict := self.listed.get(rid)) is not None or record is None:
             return verdict
-        month, klass = month_of(record["time_us"]), _class_of(record)
+        month, klass = slot_month(record["time_us"]), _class_of(record)
         if any(month < before and (not classes or klass in classes) for before, classes in self.before):
             return Verdict.ERASED
         return Verdict.EXPIRED if (klass, month) in self.over else None
@@ -61,7 +60,7 @@ class Authority:
         """Say whether only the content of an expired record may be gone."""
         if rid in self.listed or record is None:
             return False
-        return not self.over.get((_class_of(record), month_of(record["time_us"])), True)
+        return not self.over.get((_class_of(record), slot_month(record["time_us"])), True)
 
     def take(self, order: Order) -> None:
         """Add what one order says."""
@@ -90,7 +89,13 @@ class Authority:
 def read_authority(connection: Connection, cipher: Cipher) -> Authority:
     """Open every event."""
     found = Authority()
+    known = set[str]()
     for row in connection.execute(select(EVENT).order_by(EVENT.c.time_us, EVENT.c.id)):
+        if row.id in known:
+            # Only in a table whose key somebody took: counted twice, one order would speak for two erasures.
+            found.faults.append(Fault("event", row.id, "extra", "this order stands there twice"))
+            continue
+        known.add(row.id)
         try:
             event = open_event(cipher, row)
             found.take(Order(row.id, row.kind, row.time_us, row.placed, event))
