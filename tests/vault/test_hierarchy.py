@@ -3,6 +3,7 @@
 import os
 import shutil
 import time
+from contextlib import contextmanager
 
 import msgspec
 import pytest
@@ -19,7 +20,7 @@ from sekimori.vault.living import LivingKeys
 from sekimori.vault.outputs import output_digest, output_row, retagged, tag_of
 from sekimori.vault.providers.file import FileKek
 from sekimori.vault.records import RecordCipher
-from sekimori.vault.rotation import Erasure, Rotation
+from sekimori.vault.rotation import Erasure, Rotation, UnsettledError
 from sekimori.vault.slots import EpochRow, Slot, month_of
 from support.keyrows import MemoryKeyRows
 
@@ -155,6 +156,64 @@ def test_what_a_crash_left_of_a_rotation_is_finished_at_the_next_start(site):
     assert again.kek.epochs() == [2]
     assert again.living.path.exists()
     assert again.read("r1", blob) == PROMPT
+
+
+def test_a_rotation_that_is_undone_by_the_commit_destroys_no_key_and_writes_no_living(site, monkeypatch):
+    site.store("r1", HANAKO)
+    before = dict(site.rows.data_rows)
+    transaction = site.rows.transaction
+
+    @contextmanager
+    def undone():
+        with transaction():
+            yield
+        site.rows.data_rows = before
+
+    monkeypatch.setattr(site.rows, "transaction", undone)
+    with pytest.raises(IntegrityError, match="1 data keys should live under the new key epoch, and 0"):
+        site.rotation.rotate()
+    assert site.kek.epochs() == [1, 2]
+    assert not site.living.path.exists()
+
+
+def test_a_rotation_whose_epoch_is_put_back_by_the_commit_destroys_no_key(site, monkeypatch):
+    site.store("r1", HANAKO)
+    before = site.rows.backup()
+    transaction = site.rows.transaction
+
+    @contextmanager
+    def undone():
+        with transaction():
+            yield
+        site.rows.data_rows, site.rows.epoch_rows = before.data_rows, before.epoch_rows
+
+    monkeypatch.setattr(site.rows, "transaction", undone)
+    with pytest.raises(IntegrityError, match="row of key epoch 2"):
+        site.rotation.rotate()
+    assert site.kek.epochs() == [1, 2]
+
+
+def test_no_key_of_an_epoch_that_is_over_is_destroyed_while_data_keys_lie_under_it(site):
+    blob = site.store("r1", HANAKO)
+    before = site.rows.backup()
+    saved = site.kek._files.read(1)
+    site.rotation.rotate()
+    site.kek._files.write(1, saved)
+    site.rows.data_rows = before.data_rows
+    with pytest.raises(UnsettledError, match="1 data keys lie under a key epoch that is over"):
+        Site(site.folder, site.rows).rotation.settle()
+    assert site.kek.epochs() == [1, 2]
+    assert site.restored(before).read("r1", blob) == PROMPT
+
+
+def test_a_rotation_where_not_one_data_key_opens_changes_nothing(site):
+    site.store("r1", HANAKO)
+    site.rows.data_rows = {
+        id_: msgspec.structs.replace(row, sealed=bytes(80)) for id_, row in site.rows.data_rows.items()
+    }
+    with pytest.raises(IntegrityError, match="Not one data key opens"):
+        site.rotation.rotate()
+    assert site.kek.epochs() == [1]
 
 
 def test_an_installation_moves_to_another_provider(site):

@@ -39,6 +39,7 @@ from sekimori.store.statements import required
 from sekimori.store.trees import Figures, TreeKeeper
 from sekimori.store.uses import Uses
 from sekimori.vault.keys import KeyRing
+from sekimori.vault.rotation import UnsettledError
 from sekimori.vault.sealing import SegmentOpener
 
 logger = logging.getLogger(__name__)
@@ -96,7 +97,11 @@ def run(orders: Orders) -> int:
     signer = KeySigner(KeyRing.load_archive(places.keys).signing_key)
     outside = Outside(orders.settings.ledger, places, signer)
     with store(places) as engine, lock_store(places) as locks:
-        settle(engine, store_keys(places))
+        try:
+            settle(engine, store_keys(places))
+        except UnsettledError as fault:
+            # What stands in the spool must be stored all the same.
+            logger.error("%s %s", fault.message, fault.hint)  # noqa: TRY400 (the sentence says it all)
         archivist = archivist_of(orders, engine, locks, outside)
         outside.start()
         # What was made at the start stays; a batch makes tens of thousands of objects that go with it.

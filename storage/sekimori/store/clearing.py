@@ -2,7 +2,8 @@
 
 The tokens, the stored bodies and what was kept beside them go; of the index row stays what the ledger needs
 to name the record (its place, its time, the decision and the policy behind it). The sealed entry stays where
-it is: its key is what is destroyed. Who may erase, and that it is recorded, is the caller's; so is the
+it is: its key is what is destroyed. All of it is looked for again: whoever writes in the database may have it
+pass over a change. Who may erase, and that it is recorded, is the caller's; so is the
 transaction.
 """
 
@@ -11,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import batched
 
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, delete, func, or_, select, update
 
+from sekimori.errors import IntegrityError
 from sekimori.store.tables import ANCHOR, CHUNK, CONTENT, LINK, OUTPUT_TAG, RECORD, SEARCH
 
 ERASED = "erased"
@@ -40,12 +42,15 @@ _PLACES = (
     *(RECORD.c.lane, RECORD.c.n, RECORD.c.time_us),
     *(RECORD.c.outcome_lane, RECORD.c.outcome_n, RECORD.c.ended_us),
 )
-_DROP = delete(CONTENT).where(
+_BODY = (
     CONTENT.c.lane == bindparam("b_lane"),
     CONTENT.c.n == bindparam("b_n"),
     # The time leads PostgreSQL to the one part that holds the row.
     CONTENT.c.time_us == bindparam("b_time_us"),
 )
+_DROP = delete(CONTENT).where(*_BODY)
+_LEFT = select(CONTENT.c.lane).where(*_BODY).limit(1)
+_SAYS_MORE = or_(*(RECORD.c[name].is_distinct_from(value) for name, value in NOTHING.items()))
 
 
 def clear(connection: Connection, rids: Sequence[str]) -> int:
@@ -53,12 +58,33 @@ def clear(connection: Connection, rids: Sequence[str]) -> int:
     cleared = 0
     for some in batched(rids, _AT_ONCE):
         for table in _OF_RECORD:
-            connection.execute(delete(table).where(table.c.rid.in_(some)))
-        connection.execute(delete(LINK).where(LINK.c.refers.in_(some)))
+            drop(connection, table, table.c.rid.in_(some))
+        drop(connection, LINK, LINK.c.refers.in_(some))
         drop_bodies(connection, some)
-        change = update(RECORD).where(RECORD.c.rid.in_(some), RECORD.c.state != ERASED)
-        cleared += connection.execute(change.values(NOTHING)).rowcount
+        more = RECORD.c.rid.in_(some) & _SAYS_MORE
+        cleared += connection.execute(update(RECORD).where(more).values(NOTHING)).rowcount
+        expect_gone(connection, RECORD, more)
     return cleared
+
+
+def drop(connection: Connection, table: Table, which: ColumnElement[bool]) -> None:
+    """Delete rows, and make sure that they are gone."""
+    connection.execute(delete(table).where(which))
+    expect_gone(connection, table, which)
+
+
+def expect_gone(connection: Connection, table: Table, which: ColumnElement[bool]) -> None:
+    """Refuse to go on where rows are left; raises IntegrityError."""
+    left = connection.execute(select(func.count()).select_from(table).where(which)).scalar_one()
+    if left:
+        raise _kept(table.name, left)
+
+
+def _kept(table: str, left: int) -> IntegrityError:
+    return IntegrityError(
+        f"The database keeps {left} rows of {table} that were to be erased; nothing was erased.",
+        hint=f"Look for triggers and rules that somebody put on {table}.",
+    )
 
 
 def drop_bodies(connection: Connection, rids: Sequence[str]) -> None:
@@ -69,9 +95,12 @@ def drop_bodies(connection: Connection, rids: Sequence[str]) -> None:
     if places:
         bound = [{"b_lane": lane, "b_n": n, "b_time_us": time_us} for lane, n, time_us in places]
         connection.execute(_DROP, bound)
+        left = sum(connection.execute(_LEFT, place).first() is not None for place in bound)
+        if left:
+            raise _kept(CONTENT.name, left)
     for row in rows:
         if row.mode == "turn":
             of_turn = [CONTENT.c.lane == row.lane, CONTENT.c.n > row.n, CONTENT.c.rid == row.rid]
             if row.outcome_lane == row.lane:
                 of_turn.append(CONTENT.c.n < row.outcome_n)
-            connection.execute(delete(CONTENT).where(*of_turn))
+            drop(connection, CONTENT, and_(*of_turn))

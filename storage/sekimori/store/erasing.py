@@ -26,7 +26,7 @@ from sekimori.store.engine import reading
 from sekimori.store.events import Event, EventRepo
 from sekimori.store.holding import Holding, StoreKeys
 from sekimori.store.rebasing import rebase
-from sekimori.store.rotating import rotation
+from sekimori.store.rotating import rotation, settle
 from sekimori.store.surveying import Count, Preview, Survey, Wanted
 from sekimori.store.taking import Gone, alone, take
 from sekimori.vault.rotation import Shredded
@@ -107,7 +107,11 @@ class Eraser:
             return Survey(connection, Holding(connection, self._keys), turning, wanted).preview(self._spool)
 
     def carry_out(self, wanted: Wanted, authority: Authority) -> Erased:
-        """Erase; raises UsageError where nothing would go, StateError while the spool holds what would."""
+        """Erase; raises UsageError where nothing would go, StateError while the spool holds what would.
+
+        An erasure that died before the old key was destroyed is finished first: here it would be nothing.
+        """
+        settle(self._engine, self._keys)
         with alone(self._engine) as connection:
             turning = rotation(connection, self._keys)
             survey = Survey(connection, Holding(connection, self._keys), turning, wanted)

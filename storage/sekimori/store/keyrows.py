@@ -159,6 +159,9 @@ class SqlKeyRows:
         if is_writing(self._connection) and self._connection.dialect.name == "postgresql":
             lock = _ALONE if self._alone else _SHARED
             self._connection.execute(text(f"SELECT {lock}(:key)"), {"key": _KEYS})
+            if self._alone:
+                # A trigger that waits for the commit would undo what was read back before it.
+                self._connection.execute(text("SET CONSTRAINTS ALL IMMEDIATE"))
         self._held = self._connection.get_transaction()
 
 

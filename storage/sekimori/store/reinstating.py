@@ -2,13 +2,14 @@
 
 The vault gives the rows their keys back (``Rotation.reinstate``). What has no key then was erased after the
 backup was taken: its text no longer opens, but its tokens and columns came back with the backup. They are
-cleared anew, and an event says so. A record that had lost its key before is not among them: that is for
-``verify`` to name. A crash in between is finished by the next call, which knows them from a sealed row.
+cleared anew, and an event says so. A record that had lost its key before is not among them, nor one whose key is
+gone without an order: these are for ``verify`` to name, and whoever deleted keys must not get an order for it. A
+crash in between is finished by the next call, which knows them from a sealed row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import msgspec
@@ -30,6 +31,7 @@ REINSTATE_WORK = "reinstate"
 """Names the row of ``upkeep`` that stands while what was erased is not cleared again."""
 
 _PLACE = b"reinstate\0"
+_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +45,36 @@ class Reinstated:
 def reinstate(
     engine: Engine, keys: StoreKeys, *, clock: Callable[[], int], new_id: Callable[[], str]
 ) -> Reinstated:
-    """Give a database from before the last rotation its living keys; clear what was erased since."""
+    """Give a database from before the last rotation its living keys; clear what was erased since.
+
+    Raises IntegrityError at the end, with the rest done, where records lost their keys without an order.
+    """
     with reading(engine) as connection:
         expect_moved(connection)
         unfinished = position_of(connection, REINSTATE_WORK)
     if unfinished is not None:
         _keyless_before(unfinished, keys)  # a row that somebody else wrote must not have anything cleared
-    living = 0
+    living, lost = 0, list[str]()
     if unfinished is None:
         with alone(engine) as connection:
-            sealed = keys.cipher.seal(msgspec.msgpack.encode(_keyless(connection)), _PLACE).hex()
-            insert_absent(connection, UPKEEP, [{"name": REINSTATE_WORK, "position": sealed}])
-            living = rotation(connection, keys).reinstate()
+            before = frozenset(_keyless(connection))
+
+            def remember(unaccounted: Collection[str]) -> None:
+                lost.extend(rid for rid in _keyless(connection) if rid in unaccounted and rid not in before)
+                sealed = keys.cipher.seal(msgspec.msgpack.encode([*before, *lost]), _PLACE).hex()
+                insert_absent(connection, UPKEEP, [{"name": REINSTATE_WORK, "position": sealed}])
+
+            living = rotation(connection, keys).reinstate(remember)
     with alone(engine) as connection:
         cleared = _clear_again(connection, keys, clock(), new_id())
         connection.commit()
+    if lost:
+        more = f" and {len(lost) - _SHOWN} more" if len(lost) > _SHOWN else ""
+        raise IntegrityError(
+            f"{living} data keys live again and {cleared} records were cleared again, but {len(lost)} lost their"
+            f" key without an order: {', '.join(lost[:_SHOWN])}{more}.",
+            hint="Somebody removed or altered it before a rotation. They stay as they are; sekimori verify.",
+        )
     return Reinstated(living, cleared)
 
 

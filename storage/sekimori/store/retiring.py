@@ -13,17 +13,17 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import batched
 
-from sqlalchemy import Connection, Engine, delete, select, update
+from sqlalchemy import Connection, Engine, select, update
 
-from sekimori.errors import SekimoriError
+from sekimori.errors import IntegrityError, SekimoriError
 from sekimori.ledger.envelope import Value
 from sekimori.store import events
 from sekimori.store.bulk import insert_absent
-from sekimori.store.clearing import drop_bodies
+from sekimori.store.clearing import drop, drop_bodies
 from sekimori.store.engine import reading, writing
 from sekimori.store.events import Event, EventRepo
 from sekimori.store.holding import StoreKeys
@@ -199,6 +199,7 @@ class Retirer:
                     if not part
                 ]
                 keys.rows.put_record_keys(rows)
+                _expect_kept(keys, record_keys)
                 _take_content(connection, some)
 
 
@@ -270,11 +271,22 @@ class Retiring:
             connection.execute(change.values(position=position))
 
 
+def _expect_kept(keys: KeyHierarchy, record_keys: Mapping[tuple[str, str], bytes]) -> None:
+    """Refuse to destroy the record keys while those for the metadata are not there to be read."""
+    wanted = {rid: metadata_key(key) for (rid, part), key in record_keys.items() if not part}
+    found = keys.record_keys(list(wanted))
+    if any(found.get((rid, METADATA)) != key for rid, key in wanted.items()):
+        raise IntegrityError(
+            "The database does not keep the metadata keys of what is to expire; nothing was retired.",
+            hint="Look for triggers and rules that somebody put on data_key and record_key.",
+        )
+
+
 def _take_content(connection: Connection, rids: Sequence[str]) -> None:
     """Delete what was said in records; who said it, and when, stays to be found."""
     for table in _OF_CONTENT:
-        connection.execute(delete(table).where(table.c.rid.in_(rids)))
-    connection.execute(delete(LINK).where(LINK.c.rid.in_(rids) | LINK.c.refers.in_(rids)))
+        drop(connection, table, table.c.rid.in_(rids))
+    drop(connection, LINK, LINK.c.rid.in_(rids) | LINK.c.refers.in_(rids))
     drop_bodies(connection, rids)
 
 

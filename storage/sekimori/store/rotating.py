@@ -4,29 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import batched
 
-from sqlalchemy import Connection, Engine, delete
+from sqlalchemy import Connection, Engine, delete, select
 
+from sekimori.errors import IntegrityError
 from sekimori.store import events
+from sekimori.store.clearing import expect_gone
 from sekimori.store.engine import writing_by_itself
-from sekimori.store.events import Event, EventRepo
+from sekimori.store.events import Event, EventRepo, open_event
 from sekimori.store.holding import StoreKeys
 from sekimori.store.keyrows import SqlKeyRows
-from sekimori.store.tables import ANCHOR
+from sekimori.store.tables import ANCHOR, EVENT
 from sekimori.store.tagrows import SqlTagRows
 from sekimori.vault.datakey import DataKey
 from sekimori.vault.files import destroy_secret, write_secret
 from sekimori.vault.hierarchy import KeyHierarchy
 from sekimori.vault.living import LivingKeys
 from sekimori.vault.rotation import Rotation, Shredded
+from sekimori.vault.slots import GoneRow
 
 _FIRST = 1
+_NAMED = 200
+"""Data keys or records in one row of the gone: an item of the living keys' file is bounded."""
 
 
 def rotation(connection: Connection, keys: StoreKeys) -> Rotation:
     """Return the rotation on a connection of ``writing_by_itself``: it commits before it destroys a key."""
     hierarchy = KeyHierarchy(SqlKeyRows(connection, alone=True), keys.kek, cache=keys.cache)
-    return Rotation(hierarchy, LivingKeys(keys.living), rekeyed=_Rekeyed(connection))
+    living = LivingKeys(keys.living)
+    return Rotation(hierarchy, living, rekeyed=_Rekeyed(connection), gone=lambda: _gone(connection, keys))
 
 
 @contextmanager
@@ -47,12 +54,27 @@ class _Rekeyed:
         self._connection = connection
         self._tags = SqlTagRows(connection)
 
-    def __call__(self, old: DataKey, fresh: DataKey, kept: Mapping[tuple[str, str], bytes]) -> None:  # noqa: ARG002 (told by whoever replaces)
+    def __call__(self, old: DataKey | None, fresh: DataKey, kept: Mapping[tuple[str, str], bytes]) -> None:  # noqa: ARG002 (told by whoever replaces)
         """Bring along some of the living records of the data key."""
         record_keys = {rid: key for (rid, part), key in kept.items() if not part}
         self._tags.retag(fresh, record_keys)
         if record_keys:
-            self._connection.execute(delete(ANCHOR).where(ANCHOR.c.rid.in_(list(record_keys))))
+            stale = ANCHOR.c.rid.in_(list(record_keys))
+            self._connection.execute(delete(ANCHOR).where(stale))
+            expect_gone(self._connection, ANCHOR, stale)
+
+
+def _gone(connection: Connection, keys: StoreKeys) -> Iterator[GoneRow]:
+    """Yield what sealed orders say was destroyed: nobody else's word has a record called erased."""
+    yield GoneRow((), ())
+    query = select(EVENT).where(EVENT.c.kind.in_((events.ERASE, events.RETIRE)))
+    for row in connection.execute(query).all():
+        try:
+            event = open_event(keys.cipher, row)
+        except IntegrityError:
+            continue  # verify names it
+        yield from (GoneRow(some, ()) for some in batched(event.data_keys, _NAMED))
+        yield from (GoneRow((), some) for some in batched(event.records, _NAMED))
 
 
 def found(engine: Engine, keys: StoreKeys) -> None:

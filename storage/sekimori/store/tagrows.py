@@ -7,6 +7,7 @@ from itertools import batched
 
 from sqlalchemy import Connection, select, update
 
+from sekimori.errors import IntegrityError
 from sekimori.store.bulk import insert_absent
 from sekimori.store.tables import OUTPUT_TAG
 from sekimori.vault.datakey import DataKey
@@ -38,7 +39,16 @@ class SqlTagRows:
         """Make the tags of these records anew, under the data key that took another's place."""
         for some in batched(record_keys, _AT_ONCE):
             query = select(OUTPUT_TAG.c.rid, OUTPUT_TAG.c.tag, OUTPUT_TAG.c.sealed)
-            for row in self._connection.execute(query.where(OUTPUT_TAG.c.rid.in_(some))).all():
+            query = query.where(OUTPUT_TAG.c.rid.in_(some))
+            tags = dict[str, bytes]()
+            for row in self._connection.execute(query).all():
                 fresh = retagged(OutputTagRow(*row), record_keys[row.rid], key)
+                tags[row.rid] = fresh.tag
                 change = update(OUTPUT_TAG).where(OUTPUT_TAG.c.rid == row.rid)
                 self._connection.execute(change.values(tag=fresh.tag))
+            # A trigger may have it pass over the change: the old tag would name the old data key's records.
+            if {row.rid: row.tag for row in self._connection.execute(query)} != tags:
+                raise IntegrityError(
+                    "The database keeps output tags that were to be made anew; nothing was changed.",
+                    hint="Look for triggers and rules that somebody put on output_tag.",
+                )

@@ -3,12 +3,15 @@
 An erasure destroys the key-encryption key under which every older backup's rows are wrapped: nothing in
 such a backup opens any more, the living as little as the erased. So each rotation leaves here what it
 wrapped anew. A database restored from before it takes these rows instead of its own: the living opens
-again, and what is not among them was erased and stays so. The file holds wrapped keys only.
+again. What is not among them was erased if it is named among the gone, and stays so; anything else was lost.
+The file holds wrapped keys, and of the gone their ids.
 
 ::
 
     file  = "SEKILIV1" || item… || HMAC-SHA256(HKDF(epoch secret, "living"), all before)
-    item  = length(4) || MessagePack [kind, fields…]         kind 1 epoch, 2 data key, 3 record key
+    item  = length(4) || MessagePack [kind, fields…]         kind 1 epoch, 2 data key, 3 record key, 4 gone
+
+A file of an older release has no item of kind 4: of what is gone nobody knows then whether it was erased.
 """
 
 from __future__ import annotations
@@ -26,16 +29,16 @@ import msgspec
 from sekimori.errors import IntegrityError, KeyAccessError
 from sekimori.vault.datakey import Epoch
 from sekimori.vault.files import FILE_MODE, check_folder, fsync_folder, give, make_folder
-from sekimori.vault.slots import DataKeyRow, EpochRow, RecordKeyRow
+from sekimori.vault.slots import DataKeyRow, EpochRow, GoneRow, RecordKeyRow
 
 MAGIC = b"SEKILIV1"
 MAX_ITEM_BYTES = 1 << 16
 
 _MAC_BYTES = 32
-_KINDS: dict[type, int] = {EpochRow: 1, DataKeyRow: 2, RecordKeyRow: 3}
+_KINDS: dict[type, int] = {EpochRow: 1, DataKeyRow: 2, RecordKeyRow: 3, GoneRow: 4}
 _TYPES = {number: kind for kind, number in _KINDS.items()}
 
-KeyRow = EpochRow | DataKeyRow | RecordKeyRow
+KeyRow = EpochRow | DataKeyRow | RecordKeyRow | GoneRow
 
 
 class LivingKeys:
@@ -74,8 +77,8 @@ class LivingKeys:
             break
         raise IntegrityError(f"{self.path} names no key epoch.")
 
-    def read(self, epoch: Epoch) -> Iterator[DataKeyRow | RecordKeyRow]:
-        """Yield the data keys and record keys, once the whole file was found to be as it was written."""
+    def read(self, epoch: Epoch) -> Iterator[DataKeyRow | RecordKeyRow | GoneRow]:
+        """Yield the living and the gone, once the whole file was found to be as it was written."""
         self._check(epoch)
         for row in self._items():
             if not isinstance(row, EpochRow):

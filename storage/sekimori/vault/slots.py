@@ -69,6 +69,13 @@ class RecordKeyRow(msgspec.Struct, frozen=True, array_like=True):
     sealed: bytes
 
 
+class GoneRow(msgspec.Struct, frozen=True, array_like=True):
+    """Data keys and single records that an order destroyed, for whoever finds them in an older database."""
+
+    data_keys: tuple[bytes, ...]
+    records: tuple[str, ...]
+
+
 class KeyRows(Protocol):
     """Whoever stores the rows; what is done inside ``transaction`` is done together or not at all."""
 

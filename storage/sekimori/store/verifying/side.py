@@ -38,6 +38,7 @@ from sekimori.vault.records import METADATA
 from sekimori.vault.slots import DataKeyRow
 
 _AT_ONCE = 500
+_TAKING = (events.ERASE, events.RETIRE)
 _NOBODY = ENTRY.c.lane == null()
 
 
@@ -74,6 +75,7 @@ def keys(holding: Holding, authority: Authority) -> Iterator[Fault]:
             hierarchy.open(DataKeyRow(row.id, row.epoch, row.tag, row.sealed))
         except (IntegrityError, KeyAccessError) as error:
             yield Fault("data_key", row.id.hex(), "altered", error.message)
+    yield from _erased_data_keys(holding.connection, authority)
     for some in batched(authority.listed, _AT_ONCE):
         query = select(RECORD_KEY.c.rid).where(RECORD_KEY.c.rid.in_(some), RECORD_KEY.c.part == "")
         for rid in holding.connection.execute(query).scalars():
@@ -156,6 +158,14 @@ def _on_no_record(connection: Connection, rid: Column[Any], name: Column[Any] | 
     for row in connection.execute(query.where(RECORD.c.rid == null())):
         key = "/".join(part.hex() if isinstance(part, bytes) else part for part in row if part)
         yield Fault(str(rid.table.name), key, "extra", "no record has it")
+
+
+def _erased_data_keys(connection: Connection, authority: Authority) -> Iterator[Fault]:
+    """Name the data keys that an order destroyed and that are there all the same."""
+    destroyed = {id_ for order in authority.orders if order.kind in _TAKING for id_ in order.event.data_keys}
+    for some in batched(sorted(destroyed), _AT_ONCE):
+        for id_ in connection.execute(select(DATA_KEY.c.id).where(DATA_KEY.c.id.in_(some))).scalars():
+            yield Fault("data_key", id_.hex(), "extra", "an erasure says that it is gone")
 
 
 def _count_without_key(holding: Holding, *, whole: bool) -> int:
