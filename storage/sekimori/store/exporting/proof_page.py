@@ -23,7 +23,7 @@ Debian's package sigsum-go, openssl in openssl, sha256sum in coreutils.
 
 1. No file of this folder was changed:
 
-    sha256sum -c SHA256SUMS
+    sha256sum --strict -c SHA256SUMS
 
 2. Each envelope of the record was written by one of the keys in proxy.pub, and is in its tree under the tree's own
    signature. The lines print nothing if so:
