@@ -64,6 +64,8 @@ GRANT SELECT ON entry, content, record, search, reading, lane, lane_list, upkeep
 GRANT INSERT ON entry, record, search, reading, record_key, data_key TO sekimori_reader;
 GRANT INSERT, UPDATE ON lane, lane_list TO sekimori_reader;
 GRANT EXECUTE ON FUNCTION sekimori_month(bigint) TO sekimori_reader;
+-- verify holds accounts against what was done to them; without people.key the rows tell it nothing.
+GRANT SELECT ON person TO sekimori_reader;
 
 -- An erasure destroys keys, takes text away, and writes anew what leaned on that text. It never takes an entry,
 -- a leaf or a place.

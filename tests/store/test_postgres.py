@@ -243,6 +243,7 @@ def roles(house, postgres):
 
 def test_each_role_can_do_its_work(house, roles):
     owner, house.engine = house.engine, roles["archivist"]
+    house.people = house.names
     worker = house.worker("w1")
     worker.write(asked("r1"), asked("r2", time_us=START_US + 500 * DAY_US))
     archivist = house.new_archivist()

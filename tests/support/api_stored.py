@@ -38,7 +38,7 @@ class StoredHouse(House):
     def __init__(self, installation, *, sharing=None):
         self.installation = installation
         self.engine = open_store(installation.database) if sharing else installation.engine
-        self.seal = NameSeal(b"n" * 32)
+        self.seal = installation.people = NameSeal(b"n" * 32)
         self.now_us = NOW
         governing = Governing(
             self.engine,
