@@ -24,9 +24,10 @@ from sekimori.store.holding_orders import HoldRepo
 from sekimori.store.reinstating import reinstate
 from sekimori.store.rotating import rotation, settle
 from sekimori.store.surveying import Wanted
-from sekimori.store.tables import EVENT, METADATA, RECORD_KEY, STATEMENT, UPKEEP
+from sekimori.store.tables import EVENT, RECORD_KEY, STATEMENT, UPKEEP
 from sekimori.store.upkeep import Upkeep
 from sekimori.vault.kek import KekProvider
+from support.backups import backup, restore
 from support.evidence import ANSWER, PROMPT, START_US, Installation, answered, asked, body, refused
 
 AUTHORITY = Authority(basis="appi-35: 請求 2026-15", approver="suzuki", by="os: root")
@@ -88,23 +89,6 @@ def trees(house: Installation) -> dict[str, bytes]:
     """Return every full record of the trees: entries and tiles that are never written again."""
     ledger = house.folder / "ledger"
     return {str(path.relative_to(ledger)): path.read_bytes() for path in ledger.rglob("*") if path.is_file()}
-
-
-def backup(house: Installation) -> dict[str, list[dict[str, Any]]]:
-    with house.outsider() as connection:
-        return {
-            table.name: [dict(row) for row in connection.execute(select(table)).mappings()]
-            for table in METADATA.sorted_tables
-        }
-
-
-def restore(house: Installation, saved: dict[str, list[dict[str, Any]]]) -> None:
-    with house.outsider() as connection:
-        for table in METADATA.sorted_tables:
-            connection.execute(table.delete())
-            if saved[table.name]:
-                connection.execute(insert(table), saved[table.name])
-    house.store_keys.cache.clear()
 
 
 # --- a person --------------------------------------------------------------------------------------

@@ -20,9 +20,10 @@ from sekimori.store.retention import DEFAULTS
 from sekimori.store.retiring import Retirer
 from sekimori.store.rotating import rotation
 from sekimori.store.surveying import Wanted
-from sekimori.store.tables import DATA_KEY, EVENT, METADATA, RECORD_KEY
+from sekimori.store.tables import DATA_KEY, EVENT, RECORD_KEY
 from sekimori.vault.kek import KekProvider
 from sekimori.vault.slots import GoneRow
+from support.backups import backup, restore
 from support.evidence import PROMPT, START_US, Installation, answered, asked, body
 
 AUTHORITY = Authority(basis="appi-35: 請求 2026-15", approver="suzuki", by="os: root")
@@ -83,23 +84,6 @@ def shown(house: Installation) -> dict[str, str]:
 def prompt_of(house: Installation, rid: str) -> str:
     content = house.log().content(rid, reader="auditor", reader_source="os", reason="test")
     return content.prompt if content else ""
-
-
-def backup(house: Installation) -> dict[str, list[dict[str, Any]]]:
-    with house.outsider() as connection:
-        return {
-            table.name: [dict(row) for row in connection.execute(select(table)).mappings()]
-            for table in METADATA.sorted_tables
-        }
-
-
-def restore(house: Installation, saved: dict[str, list[dict[str, Any]]]) -> None:
-    with house.outsider() as connection:
-        for table in METADATA.sorted_tables:
-            connection.execute(table.delete())
-            if saved[table.name]:
-                connection.execute(insert(table), saved[table.name])
-    house.store_keys.cache.clear()
 
 
 def lose(house: Installation, *rids: str) -> None:

@@ -97,11 +97,7 @@ def run(orders: Orders) -> int:
     signer = KeySigner(KeyRing.load_archive(places.keys).signing_key)
     outside = Outside(orders.settings.ledger, places, signer)
     with store(places) as engine, lock_store(places) as locks:
-        try:
-            settle(engine, store_keys(places))
-        except UnsettledError as fault:
-            # What stands in the spool must be stored all the same.
-            logger.error("%s %s", fault.message, fault.hint)  # noqa: TRY400 (the sentence says it all)
+        settled(engine, store_keys(places))
         archivist = archivist_of(orders, engine, locks, outside)
         outside.start()
         # What was made at the start stays; a batch makes tens of thousands of objects that go with it.
@@ -121,6 +117,15 @@ def run(orders: Orders) -> int:
         finally:
             outside.close()
     return 0
+
+
+def settled(engine: Engine, keys: StoreKeys) -> None:
+    """Finish a rotation that a crash interrupted; alarm where that can't be done unseen, and go on."""
+    try:
+        settle(engine, keys)
+    except UnsettledError as fault:
+        # What stands in the spool must be stored all the same.
+        Counted().alarm(str(fault))
 
 
 def archivist_of(orders: Orders, engine: Engine, locks: LockStore, outside: Outside) -> Archivist:
